@@ -1,0 +1,1 @@
+"""The modelplex command, one module a subcommand."""
