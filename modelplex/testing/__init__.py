@@ -1,0 +1,1 @@
+"""Verified fakes and strategies, importable by users."""

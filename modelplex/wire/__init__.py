@@ -1,0 +1,1 @@
+"""Bytes to values and back: framing and dialects, free of I/O."""
