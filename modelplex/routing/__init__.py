@@ -1,0 +1,1 @@
+"""Which provider answers: pure tables, and failover."""
