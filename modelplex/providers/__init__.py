@@ -1,0 +1,1 @@
+"""The upstreams, one module each."""

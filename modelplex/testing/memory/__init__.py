@@ -1,0 +1,1 @@
+"""A whole Modelplex without a socket: the guest, the house and the upstreams."""

@@ -1,0 +1,212 @@
+"""Every provider keeps the one contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import define, field
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+
+from modelplex.config import Demo, Provider, Timeouts
+from modelplex.graph import providers_of
+from modelplex.interfaces import IModelProvider
+from modelplex.providers.demo import DemoProvider
+from modelplex.secret import Secret
+from modelplex.testing.contract import (
+    ANSWERED_401,
+    ANSWERED_429,
+    ANSWERED_500,
+    CHECKS,
+    CUT,
+    FIRST_BYTE,
+    HANG,
+    REFUSE,
+    SetUp,
+)
+from modelplex.testing.memory.upstream import Connection, Upstreams
+
+
+@define(eq=False)
+class DemoStage:
+    """The embedded provider, which brings its own scripts."""
+
+    script: str
+    model: str = "demo"
+    clock: Clock = field(factory=Clock)
+    provider: IModelProvider = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        demo = Demo(fail=self.script, delay=1.0)  # type: ignore[arg-type]
+        self.provider = DemoProvider("demo", demo, self.clock, FIRST_BYTE)
+
+    def turn(self) -> None:
+        if self.script != HANG:
+            self.clock.advance(1.0)
+
+
+@define(eq=False)
+class HttpStage:
+    """A provider over HTTP, whose upstream sends the pieces of an answer."""
+
+    type: str
+    script: str
+    stream: Callable[[], list[bytes]]
+    media_type: str
+    whole: Callable[[], bytes] | None
+    listing: object
+    model: str = "m"
+    clock: Any = field(factory=MemoryReactorClock)
+    provider: IModelProvider = field(init=False)
+    upstreams: Upstreams = field(init=False)
+    _left: list[Callable[[], None]] | None = None
+    _connection: Connection | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self.upstreams = Upstreams(self.clock)
+        config = Provider(
+            name="up",
+            type=self.type,  # type: ignore[arg-type]
+            base_url="http+unix://%2Fup",
+            api_keys=(Secret("the-key-of-the-operator"),),
+            timeouts=Timeouts(first_byte=FIRST_BYTE),
+        )
+        [self.provider] = providers_of(config, self.clock, 10_000)
+
+    def turn(self) -> None:
+        self.clock.advance(0)
+        if self.upstreams.waiting():
+            if self.script == REFUSE:
+                self.upstreams.refuse()
+            else:
+                self._connection = self.upstreams.accept()
+            return
+        if self._connection is None or not self._connection.open:
+            return
+        for request in self._connection.requests():
+            self._left = self._steps(request.method, request.body)
+        if self._left:
+            self._left.pop(0)()
+        self.clock.advance(0)
+
+    def _steps(self, method: str, body: bytes) -> list[Callable[[], None]]:
+        up = self._connection
+        assert up is not None
+        told = b'{"error":{"message":"the-key-of-the-operator is wrong"}}'
+        match self.script:
+            case s if s == HANG:
+                return []
+            case s if s == ANSWERED_500:
+                return [lambda: up.answer(told, 500)]
+            case s if s == ANSWERED_429:
+                return [lambda: up.answer(told, 429, retry_after="2")]
+            case s if s == ANSWERED_401:
+                return [lambda: up.answer(told, 401)]
+        if method == "GET":
+            return [lambda: up.answer(json.dumps(self.listing).encode())]
+        if self.whole is not None and not json.loads(body)["stream"]:
+            whole = self.whole()
+            if self.script == CUT:
+                return [lambda: up.begin(), lambda: up.chunk(whole[:9]), up.cut]
+            return [lambda: up.answer(whole)]
+        pieces = [(lambda p=piece: up.chunk(p)) for piece in self.stream()]
+        begin = [lambda: up.begin(content_type=self.media_type)]
+        if self.script == CUT:
+            return [*begin, *pieces[: len(pieces) - 2], up.cut]
+        return [*begin, *pieces, up.finish]
+
+
+def sse(*values: object) -> list[bytes]:
+    return [b"data: " + json.dumps(value).encode() + b"\n\n" for value in values]
+
+
+def openai_stream() -> list[bytes]:
+    def chunk(**members: Any) -> dict[str, Any]:
+        return {"id": "1", "object": "chat.completion.chunk", "created": 1} | members
+
+    def delta(finish: str | None = None, **delta: str) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        return chunk(choices=[choice])
+
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    return [
+        *sse(delta(role="assistant"), delta(content="one")),
+        *sse(delta(content=" two"), delta(content=" three"), delta("stop")),
+        *sse(chunk(choices=[], usage=usage)),
+        b"data: [DONE]\n\n",
+    ]
+
+
+def openai_whole() -> bytes:
+    message = {"role": "assistant", "content": "one two three"}
+    return json.dumps(
+        {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 1,
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+        }
+    ).encode()
+
+
+def anthropic_stream() -> list[bytes]:
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    message = {"id": "1", "type": "message", "role": "assistant", "model": "m"}
+    message |= {"content": [], "usage": usage}  # type: ignore[dict-item]
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": message},
+        {"type": "ping"},
+        {"type": "content_block_start", "index": 0}
+        | {"content_block": {"type": "text", "text": ""}},
+        *(
+            {"type": "content_block_delta", "index": 0}
+            | {"delta": {"type": "text_delta", "text": text}}
+            for text in ("one", " two", " three", " four", " five", " six")
+        ),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+        | {"usage": {"output_tokens": 3}},
+        {"type": "message_stop"},
+    ]
+    return [f"event: {e['type']}\n".encode() + sse(e)[0] for e in events]
+
+
+def ollama_stream() -> list[bytes]:
+    said: list[dict[str, Any]] = [
+        {"model": "m", "done": False, "message": {"role": "assistant", "content": text}}
+        for text in ("one", " two", " three", " four", " five", " six")
+    ]
+    said.append(
+        {"model": "m", "done": True, "done_reason": "stop", "prompt_eval_count": 1}
+        | {"eval_count": 2, "message": {"role": "assistant", "content": ""}}
+    )
+    return [json.dumps(one).encode() + b"\n" for one in said]
+
+
+EVENTS = "text/event-stream"
+
+
+def openai(script: str) -> HttpStage:
+    listing = {"object": "list", "data": [{"id": "m"}]}
+    return HttpStage("openai", script, openai_stream, EVENTS, openai_whole, listing)
+
+
+def anthropic(script: str) -> HttpStage:
+    listing = {"data": [{"id": "m", "type": "model"}]}
+    return HttpStage("anthropic", script, anthropic_stream, EVENTS, None, listing)
+
+
+def ollama(script: str) -> HttpStage:
+    listing = {"models": [{"name": "m"}]}
+    lines = "application/x-ndjson"
+    return HttpStage("ollama", script, ollama_stream, lines, None, listing)
+
+
+@pytest.mark.parametrize("set_up", [DemoStage, openai, anthropic, ollama])
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_every_provider(check: Callable[[SetUp], None], set_up: SetUp) -> None:
+    check(set_up)
