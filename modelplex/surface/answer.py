@@ -1,0 +1,246 @@
+"""What one guest is told: a reply, an error, or signs of life while it waits."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from modelplex.errors import GatewayError
+from modelplex.events import Event, gather
+from modelplex.exchange import Exchange
+from modelplex.interfaces import IReply, IReplySink
+from modelplex.routing.table import Candidate
+from modelplex.surface.refusal import reason_phrase
+from modelplex.surface.request import GuestRequest
+from modelplex.wire.asked import Asked
+from modelplex.wire.dialect import Dialect, StreamEncoder
+
+_DROPPED = 2000  # bytes of the header that lists what was dropped
+
+
+@implementer(IReplySink)
+@define(eq=False)
+class Answer:
+    """
+    The answer to one request.
+
+    A streamed one starts when the reply does, or after `keepalive` seconds of
+    waiting, when the guest is sent a comment so that it does not give up; from then
+    on an error can only be told inside the stream.
+    """
+
+    _request: GuestRequest
+    _asked: Asked
+    _exchange: Exchange
+    _clock: IReactorTime
+    _keepalive: float
+    _encoder: StreamEncoder = field(init=False)
+    _begun: bool = False
+    _wrote: bool = False
+    _alive: IDelayedCall | None = None
+    _reply: IReply | None = None
+    _done: Deferred[None] | None = None
+    _whole: list[Event] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self._encoder = self._asked.dialect.encoder(self._asked.answering)
+        if self._asked.stream and self._asked.dialect.keepalive:
+            self._alive = self._clock.callLater(self._keepalive, self._still_alive)
+
+    async def deliver(self, candidate: Candidate, reply: IReply) -> None:
+        """
+        Send `reply`; returns when it is complete, well or not.
+
+        Cancelling hangs up on the upstream.
+        """
+        self._reply = reply
+        if not self._begun:
+            self._describe(candidate)
+        if self._asked.stream:
+            self._begin()
+        done: Deferred[None] = Deferred(lambda _: reply.stopProducing())
+        self._done = done
+        self._request.registerProducer(reply, True)
+        reply.deliver(self)
+        await done
+
+    def refuse(self, error: GatewayError) -> None:
+        """Tell the guest of an error, the way it still can be told."""
+        self.close()
+        self._exchange.error = error.kind
+        if self._begun:
+            self._exchange.status = 200
+            self._request.write(self._encoder.fail(error))
+            self._request.finish()
+        else:
+            self._exchange.status = send_error(
+                self._request, self._asked.dialect, error
+            )
+
+    def close(self) -> None:
+        """Stop the signs of life; may be called more than once."""
+        alive, self._alive = self._alive, None
+        if alive is not None and alive.active():
+            alive.cancel()
+
+    # --- what the reply tells
+
+    # These run in the upstream's connection, which would take whatever they raise for
+    # an answer that broke, and leave the guest waiting.
+
+    def received(self, batch: bytes | list[Event]) -> None:
+        try:
+            self._received(batch)
+        except Exception:  # a bug
+            self._broken()
+
+    def ended(self) -> None:
+        try:
+            self._ended()
+        except Exception:  # a bug
+            self._broken()
+
+    def failed(self, error: GatewayError) -> None:
+        try:
+            self._failed(error)
+        except Exception:  # a bug
+            self._broken()
+
+    # --- details
+
+    def _received(self, batch: bytes | list[Event]) -> None:
+        if self._exchange.first_event is None:
+            self._exchange.first_event = self._clock.seconds()
+        if isinstance(batch, bytes):
+            if not self._asked.stream:
+                self._length(len(batch))
+            data = batch
+        elif self._asked.stream:
+            data = b"".join(map(self._encoder.encode, batch))
+        else:
+            self._whole += batch
+            return
+        if data:
+            self._wrote = True
+            self._request.write(data)
+
+    def _ended(self) -> None:
+        assert self._reply is not None
+        if not self._asked.stream:
+            if not self._reply.passed:
+                whole = gather(self._whole)
+                body = self._asked.dialect.encode_reply(whole, self._asked.answering)
+                self._length(len(body))
+                self._request.write(body)
+        elif not self._reply.passed:
+            self._request.write(self._encoder.end())
+        self._exchange.status = 200
+        self._finish()
+
+    def _failed(self, error: GatewayError) -> None:
+        self._exchange.error = error.kind
+        if self._begun:
+            self._exchange.status = 200
+            self._request.write(self._encoder.fail(error))
+        else:
+            self._request.unregisterProducer()
+            self._exchange.status = send_error(
+                self._request, self._asked.dialect, error
+            )
+            self._over()
+            return
+        self._finish()
+
+    def _broken(self) -> None:
+        """Let the coroutine that waits for the end raise what is being handled."""
+        bug = Failure()
+        assert self._reply is not None
+        self._reply.stopProducing()
+        if self._request.producer is not None:
+            self._request.unregisterProducer()
+        self.close()
+        done, self._done = self._done, None
+        if done is not None:
+            done.errback(bug)
+
+    def _finish(self) -> None:
+        self._request.unregisterProducer()
+        self._request.finish()
+        self._over()
+
+    def _over(self) -> None:
+        self.close()
+        done, self._done = self._done, None
+        if done is not None:
+            done.callback(None)
+
+    def _describe(self, candidate: Candidate) -> None:
+        headers = self._request.responseHeaders
+        headers.setRawHeaders(b"modelplex-provider", [candidate.provider.name.encode()])
+        headers.setRawHeaders(b"modelplex-model", [header_safe(candidate.model)])
+        if self._exchange.dropped:
+            listed = ", ".join(self._exchange.dropped)
+            headers.setRawHeaders(
+                b"modelplex-dropped", [header_safe(listed)[:_DROPPED]]
+            )
+
+    def _begin(self) -> None:
+        if self._begun:
+            return
+        self._begun = True
+        headers = self._request.responseHeaders
+        headers.setRawHeaders(b"content-type", [self._asked.dialect.media_type])
+        headers.setRawHeaders(b"cache-control", [b"no-store"])
+
+    def _length(self, size: int) -> None:
+        headers = self._request.responseHeaders
+        headers.setRawHeaders(b"content-type", [b"application/json"])
+        headers.setRawHeaders(b"content-length", [b"%d" % size])
+
+    def _still_alive(self) -> None:
+        self._alive = self._clock.callLater(self._keepalive, self._still_alive)
+        if not self._wrote:
+            self._begin()
+            self._request.write(self._asked.dialect.keepalive)
+        self._wrote = False
+
+
+def header_safe(text: str) -> bytes:
+    """`text` with whatever a header field cannot hold replaced."""
+    return bytes(byte if 0x20 <= byte < 0x7F else 0x3F for byte in text.encode("utf-8"))
+
+
+def send_error(request: GuestRequest, dialect: Dialect, error: GatewayError) -> int:
+    """Answer `error` in the guest's dialect and finish; gives the HTTP status."""
+    request.write(error_body(request, dialect, error))
+    request.finish()
+    return request.code
+
+
+def error_body(request: GuestRequest, dialect: Dialect, error: GatewayError) -> bytes:
+    """The body that tells of `error`; status and headers are set."""
+    status, body = dialect.encode_error(error, request.request_id)
+    request.setResponseCode(status, reason_phrase(status))
+    headers = request.responseHeaders
+    headers.setRawHeaders(b"content-type", [b"application/json"])
+    headers.setRawHeaders(b"content-length", [b"%d" % len(body)])
+    for name, value in retry_headers(error):
+        headers.setRawHeaders(name, [value])
+    return body
+
+
+def retry_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:
+    """What tells a client's own retries what to do."""
+    headers: list[tuple[bytes, bytes]] = []
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % ceil(error.retry_after)))
+        headers.append((b"retry-after-ms", b"%d" % ceil(error.retry_after * 1000)))
+    if error.should_retry is not None:
+        word = b"true" if error.should_retry else b"false"
+        headers.append((b"x-should-retry", word))
+    return headers
