@@ -37,11 +37,7 @@ def nothing_is_left() -> Iterator[None]:
         gc.collect(0)  # a Deferred's unhandled failure is logged when it is freed
     finally:
         globalLogPublisher.removeObserver(observer)
-    left = [
-        call
-        for call in reactor.getDelayedCalls()
-        if call not in before
-    ]
+    left = [call for call in reactor.getDelayedCalls() if call not in before]
     for call in left:
         call.cancel()
     told = [_told(event) for event in failures]
