@@ -1,0 +1,1 @@
+"""Speed of Modelplex, measured: a fake upstream, a load generator and a report."""

@@ -1,0 +1,122 @@
+"""What the codecs alone cost: no socket, no reactor, no other process."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from benchmarks.bodies import SIZES, chat_body
+from benchmarks.http1 import MessageReader
+from benchmarks.knobs import Knobs
+from benchmarks.replies import stream
+from benchmarks.stats import median
+from modelplex.wire.anthropic.dialect import ANTHROPIC
+from modelplex.wire.dialect import Answering, Dialect
+from modelplex.wire.jsonobject import open_object
+from modelplex.wire.ollama.dialect import OLLAMA
+from modelplex.wire.openai.dialect import OPENAI_CHAT
+from modelplex.wire.tap import StreamTap
+
+_CHUNKS = 500
+_REPEATS = 25
+_ANSWERING = Answering(model="m", created=1_760_000_000)
+
+
+@frozen
+class Case:
+    """Something to be timed; its time is told per unit of work."""
+
+    title: str
+    work: Callable[[], object]
+    units: int = 1
+
+    def times(self) -> list[float]:
+        """µs per unit, ascending."""
+        self.work()
+        found = []
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(_REPEATS):
+                begun = time.perf_counter()
+                self.work()
+                found.append((time.perf_counter() - begun) * 1e6 / self.units)
+        finally:
+            gc.enable()
+        return sorted(found)
+
+
+def cases() -> list[Case]:
+    """One for each thing Modelplex does to the bytes of an exchange."""
+    openai = pieces("/v1/chat/completions", True)
+    streams = (
+        ("chunk relayed", lambda: _relay(openai, False)),
+        ("chunk relayed, usage taken out", lambda: _relay(openai, True)),
+        ("chunk from Anthropic", _translation(ANTHROPIC, "/v1/messages")),
+        ("chunk from Ollama", _translation(OLLAMA, "/api/chat")),
+    )
+    requests = [
+        Case(f"{size} request {what}", work)
+        for size in ("98 KB", "200 KB", "1 MB")
+        for what, work in _requests(size)
+    ]
+    return [*(Case(title, work, _CHUNKS) for title, work in streams), *requests]
+
+
+def pieces(path: str, usage: bool) -> list[bytes]:
+    """The writes of a stream of 500 chunks, out of their HTTP framing."""
+    reader = MessageReader(is_response=True)
+    found, length = [], 0
+    for write in stream(path, _CHUNKS, usage):
+        reader.feed(write)
+        body = reader.body()
+        found.append(body[length:])
+        length = len(body)
+    return found
+
+
+def main() -> int:
+    """Time every case and print a line for each."""
+    print(f"{'µs, median and least of ' + str(_REPEATS):40}{'median':>10}{'least':>10}")
+    for case in cases():
+        times = case.times()
+        print(f"{case.title:40}{median(times) or 0:10.2f}{times[0]:10.2f}")
+    return 0
+
+
+def _relay(wire: Sequence[bytes], hide_usage: bool) -> None:
+    tap = StreamTap(OPENAI_CHAT.decode_error, hide_usage)
+    for piece in wire:
+        tap.feed(piece)
+    assert tap.done and tap.error is None
+
+
+def _translation(dialect: Dialect, path: str) -> Callable[[], None]:
+    wire = pieces(path, False)
+
+    def work() -> None:
+        decoder, encoder = dialect.decoder(), OPENAI_CHAT.encoder(_ANSWERING)
+        written = 0
+        for piece in wire:
+            for event in decoder.feed(piece):
+                written += len(encoder.encode(event))
+        assert not decoder.eof() and written > _CHUNKS
+
+    return work
+
+
+def _requests(size: str) -> list[tuple[str, Callable[[], object]]]:
+    body = chat_body(SIZES[size], model="m", stream=True, knobs=Knobs())
+
+    def translated(to: Dialect) -> Callable[[], object]:
+        return lambda: to.encode_request(OPENAI_CHAT.decode_request(open_object(body)))
+
+    return [
+        ("opened", lambda: open_object(body)),
+        ("spliced", lambda: open_object(body).splice({"model": b'"another"'})),
+        ("to Anthropic", translated(ANTHROPIC)),
+        ("to Ollama", translated(OLLAMA)),
+    ]
