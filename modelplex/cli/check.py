@@ -95,7 +95,7 @@ def _judged(config: Provider, models: Any) -> tuple[bool, str]:
     missing = sorted(n for n in wanted if not set("*?[") & set(n) and n not in known)
     if config.type == "ollama":  # which lists "llama3:latest" and takes "llama3"
         missing = [name for name in missing if f"{name}:latest" not in known]
-    count = f"{len(known)} models"
+    count = f"{len(known)} model{'s' * (len(known) != 1)}"
     if config.type == "demo" or not missing:
         return True, count
     # Providers do not list everything that they serve: told, and no failure.
