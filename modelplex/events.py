@@ -441,45 +441,51 @@ def gather(events: Iterable[Event]) -> Reply:
     id, model, usage = "", "", Usage()
     finish = Finished(FinishReason.STOP)
     parts: list[Part] = []
+    said: dict[int, list[str]] = {}  # position in parts -> pieces, joined at the end
+    cited: dict[int, list[JSON]] = {}
     calls: dict[int, int] = {}  # tool index -> position in parts
-    fragments: dict[int, list[str]] = {}
     logprobs: list[JSON] = []
+
+    def add(part: Part, *pieces: str) -> None:
+        said[len(parts)] = list(pieces)
+        parts.append(part)
+
     for event in events:
-        last = parts[-1] if parts else None
+        position = len(parts) - 1
+        last = parts[position] if parts else None
         match event:
             case Started():
                 id, model = event.id, event.model
             case TextDelta(text):
                 if isinstance(last, Text):
-                    parts[-1] = evolve(last, text=last.text + text)
+                    said[position].append(text)
                 else:
-                    parts.append(Text(text))
+                    add(Text(""), text)
             case RefusalDelta(text):
                 if isinstance(last, Refusal):
-                    parts[-1] = Refusal(last.text + text)
+                    said[position].append(text)
                 else:
-                    parts.append(Refusal(text))
+                    add(Refusal(""), text)
             case ThinkingDelta(text):
                 if isinstance(last, Thinking) and last.signature is None:
-                    parts[-1] = Thinking(last.text + text)
+                    said[position].append(text)
                 else:
-                    parts.append(Thinking(text))
+                    add(Thinking(""), text)
             case ThinkingSigned(signature):
                 if isinstance(last, Thinking) and last.signature is None:
-                    parts[-1] = Thinking(last.text, signature)
+                    parts[position] = Thinking("", signature)
                 else:
-                    parts.append(Thinking("", signature))
+                    add(Thinking("", signature))
             case ThinkingRedacted(content):
                 parts.append(RedactedThinking(content))
             case ToolCallStarted():
                 calls[event.index] = len(parts)
-                fragments[event.index] = []
-                parts.append(ToolCall(event.id, event.name, "", event.custom))
+                add(ToolCall(event.id, event.name, "", event.custom))
             case ToolCallDelta(index, arguments):
-                fragments[index].append(arguments)
+                said[calls[index]].append(arguments)
             case Cited(citation):
                 if isinstance(last, Text):
-                    parts[-1] = evolve(last, citations=(*last.citations, citation))
+                    cited.setdefault(position, []).append(citation)
             case TokenLogprobs(content):
                 logprobs.extend(content)
             case UsageReported():
@@ -488,10 +494,19 @@ def gather(events: Iterable[Event]) -> Reply:
                 finish = event
             case Failed():
                 raise event.error
-    for index, position in calls.items():
-        call = parts[position]
-        assert isinstance(call, ToolCall)
-        parts[position] = evolve(call, arguments="".join(fragments[index]))
+    for position, pieces in said.items():
+        match parts[position]:
+            case Text() as part:
+                citations = tuple(cited.get(position, ()))
+                parts[position] = evolve(
+                    part, text="".join(pieces), citations=citations
+                )
+            case Refusal():
+                parts[position] = Refusal("".join(pieces))
+            case Thinking() as part:
+                parts[position] = evolve(part, text="".join(pieces))
+            case ToolCall() as part:
+                parts[position] = evolve(part, arguments="".join(pieces))
     return Reply(id, model, tuple(parts), finish, usage, tuple(logprobs))
 
 

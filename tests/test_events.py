@@ -112,3 +112,14 @@ def test_a_broken_reply_raises_its_error() -> None:
 
 def test_no_repr_shows_what_was_sent() -> None:
     assert "c2VjcmV0" not in repr(Inline("image/png", "c2VjcmV0"))
+
+
+def test_many_small_pieces_are_joined_once() -> None:
+    # Joining at every piece would copy tens of gigabytes, and the test would time out.
+    pieces = 200_000
+    deltas: list[Event] = []
+    for _ in range(pieces):
+        deltas += [TextDelta("0123456789"), TokenLogprobs(({"token": "x"},))]
+    [text] = gather(deltas).parts
+    assert isinstance(text, Text)
+    assert text.text == "0123456789" * pieces

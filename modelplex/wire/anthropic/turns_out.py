@@ -8,6 +8,7 @@ because a prompt cache and signed reasoning both depend on identical bytes.
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import pairwise
 from typing import Any
 
@@ -16,9 +17,7 @@ from attrs import define, field, frozen
 from modelplex.events import Message, Role, ToolResult
 from modelplex.wire.anthropic.abilities import Abilities
 from modelplex.wire.anthropic.blocks_out import Block, answered, result, said, told
-from modelplex.wire.anthropic.tool_words import (
-    plain_id,
-)
+from modelplex.wire.anthropic.tool_words import plain_id
 
 
 @define
@@ -156,52 +155,80 @@ def _reminder(block: Block) -> Block:
 def _calls_paired(turns: list[Turn]) -> list[Turn]:
     """Every call with exactly one result, first in the user's next turn."""
     paired: list[Turn] = []
-    used: set[str] = set()
-    waiting: list[tuple[str, str]] = []  # (the guest's id, ours) of unanswered calls
+    names = _Names()
+    waiting = _Waiting([])
     for turn in turns:
         if turn.role == "assistant":
             paired.append(turn)
-            waiting = _renamed(turn, used)
+            waiting = _Waiting(_renamed(turn, names))
             continue
         results, rest = [], []
         for block in turn.content:
             if block["type"] != "tool_result":
                 rest.append(block)
-            elif (id := _claim(waiting, block["tool_use_id"])) is not None:
+            elif (id := waiting.claim(block["tool_use_id"])) is not None:
                 results.append({**block, "tool_use_id": id})
             else:
                 rest += _orphan(block)
-        results += [_no_result(id) for _, id in waiting]
-        waiting = []
+        results += [_no_result(id) for id in waiting.unanswered]
+        waiting = _Waiting([])
         paired.append(Turn(turn.role, results + rest))
-    if waiting:
-        paired.append(Turn("user", [_no_result(id) for _, id in waiting]))
+    if waiting.unanswered:
+        left = [_no_result(id) for id in waiting.unanswered]
+        paired.append(Turn("user", left))
     return paired
 
 
-def _renamed(turn: Turn, used: set[str]) -> list[tuple[str, str]]:
+@define(eq=False)
+class _Names:
+    """
+    Ids that no two calls share, in one step each, however many a guest repeats.
+
+    :ivar numbers: the last number given to ids that begin alike.
+    """
+
+    used: set[str] = field(factory=set)
+    numbers: dict[str, int] = field(factory=dict)
+
+    def unique(self, plain: str) -> str:
+        """`plain`, or `plain` with a number."""
+        start, id = plain[:56], plain
+        while id in self.used:
+            self.numbers[start] = self.numbers.get(start, 1) + 1
+            id = f"{start}_{self.numbers[start]}"
+        self.used.add(id)
+        return id
+
+
+class _Waiting:
+    """The calls of one turn that have no result yet, in order."""
+
+    def __init__(self, calls: list[tuple[str, str]]) -> None:
+        """:param calls: (the guest's id, ours) pairs."""
+        self.unanswered = dict.fromkeys(ours for _, ours in calls)
+        self._ours: dict[str, deque[str]] = {}
+        for theirs, ours in calls:
+            self._ours.setdefault(theirs, deque()).append(ours)
+
+    def claim(self, call_id: str) -> str | None:
+        """Our id of the first unanswered call that the guest calls `call_id`."""
+        left = self._ours.get(call_id)
+        if not left:
+            return None
+        ours = left.popleft()
+        del self.unanswered[ours]
+        return ours
+
+
+def _renamed(turn: Turn, names: _Names) -> list[tuple[str, str]]:
     """Give each call of `turn` an id that the API takes and no other call has."""
     calls: list[tuple[str, str]] = []
     for block in turn.content:
         if block["type"] == "tool_use":
-            plain = id = plain_id(block["id"])
-            number = 1
-            while id in used:
-                number += 1
-                id = f"{plain[:56]}_{number}"
-            used.add(id)
+            id = names.unique(plain_id(block["id"]))
             calls.append((block["id"], id))
             block["id"] = id
     return calls
-
-
-def _claim(waiting: list[tuple[str, str]], call_id: str) -> str | None:
-    """Our id of the first unanswered call that the guest calls `call_id`."""
-    for position, (theirs, ours) in enumerate(waiting):
-        if theirs == call_id:
-            del waiting[position]
-            return ours
-    return None
 
 
 def _orphan(block: Block) -> list[Block]:

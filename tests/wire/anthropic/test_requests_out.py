@@ -833,3 +833,20 @@ def test_a_model_without_structured_outputs_is_asked_in_words() -> None:
         response_format=JsonSchema({"type": "object"}),
     )
     assert "JSON Schema" in encoded(request)["system"][-1]["text"]
+
+
+def test_a_guest_that_repeats_an_id_costs_no_more_than_one_that_does_not() -> None:
+    # Searching for each would be 5,000,000,000 steps, and the test would time out.
+    calls = tuple(ToolCall("same", "f", "{}") for _ in range(100_000))
+    results = tuple(ToolResult("same", (Text("ok"),)) for _ in calls)
+    messages = (
+        Message(Role.USER, (Text("go"),)),
+        Message(Role.ASSISTANT, calls),
+        Message(Role.TOOL, results),
+    )
+    body = json.loads(encode_request(Request("claude-sonnet-4-5", messages)).body)
+    asked = [b["id"] for b in body["messages"][1]["content"]]
+    answered = [b["tool_use_id"] for b in body["messages"][2]["content"]]
+    assert asked == answered
+    assert asked[:3] == ["same", "same_2", "same_3"]
+    assert len(set(asked)) == 100_000
