@@ -29,7 +29,7 @@ from modelplex.wire.anthropic.tool_words import (
 )
 from modelplex.wire.anthropic.words import (
     is_citation,
-    is_own_signature,
+    is_foreign,
 )
 
 _PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
@@ -106,7 +106,7 @@ def answered(
             case Refusal():
                 blocks += text(Text(part.text))
             case Thinking():
-                if not part.signature or is_own_signature(part.signature):
+                if not part.signature or is_foreign(part.signature):
                     lost.append("reasoning_content")
                     continue
                 blocks.append(
@@ -117,6 +117,9 @@ def answered(
                     }
                 )
             case RedactedThinking():
+                if is_foreign(part.content):
+                    lost.append("reasoning_content")
+                    continue
                 blocks.append({"type": "redacted_thinking", "data": part.content})
             case ToolCall():
                 blocks.append(

@@ -17,6 +17,7 @@ from modelplex.events import (
     ToolCall,
 )
 from modelplex.wire.anthropic.abilities import EFFORTS, Abilities
+from modelplex.wire.anthropic.words import is_foreign
 
 _BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 16_384}
 _MODES = ("enabled", "adaptive", "disabled", "between_tools")
@@ -104,13 +105,20 @@ def _reasoning_missing(request: Request) -> bool:
         elif turn:
             break
         answered = answered or message.role is Role.TOOL
-    signed = any(
-        isinstance(part, RedactedThinking)
-        or (isinstance(part, Thinking) and bool(part.signature))
-        for part in turn
-    )
+    signed = any(_is_proven(part) for part in turn)
     called = any(isinstance(part, ToolCall) for part in turn)
     return answered and called and not signed
+
+
+def _is_proven(part: Part) -> bool:
+    """Whether this is reasoning that the API will know as its own."""
+    match part:
+        case RedactedThinking():
+            return not is_foreign(part.content)
+        case Thinking():
+            return bool(part.signature) and not is_foreign(part.signature or "")
+        case _:
+            return False
 
 
 def _quiet(control: ThinkingControl, abilities: Abilities) -> Plan:

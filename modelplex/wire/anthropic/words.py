@@ -109,6 +109,16 @@ def is_own_signature(signature: str) -> bool:
     return signature.startswith(_OWN)
 
 
+def is_foreign(proof: str) -> bool:
+    """
+    Whether a signature, or redacted thinking, is nothing that Anthropic's API wrote.
+
+    Those are base64 and have no colon; what is ours and what other providers' reasoning
+    became on its way to a guest begins with a word and one.
+    """
+    return ":" in proof
+
+
 _LOCATIONS = frozenset(
     {
         "char_location",

@@ -359,6 +359,21 @@ def test_signed_reasoning_is_replayed_and_unsigned_is_not() -> None:
     assert encode_request(request).dropped == ("reasoning_content",)
 
 
+@pytest.mark.parametrize(
+    "thought",
+    [
+        Thinking("Hm.", "gemini:call0:QUJD"),
+        Thinking("Hm.", "responses:rs_1:QUJD"),
+        RedactedThinking("responses:rs_1:QUJD"),
+    ],
+)
+def test_reasoning_of_another_providers_is_left_out(thought: Part) -> None:
+    request = ask(user("x"), assistant(thought, call()), result(), user("y"))
+    content = encoded(request)["messages"][1]["content"]
+    assert [block["type"] for block in content] == ["tool_use"]
+    assert encode_request(request).dropped == ("reasoning_content",)
+
+
 def test_reasoning_that_nothing_follows_is_left_out() -> None:
     talk = (user("x"), assistant("a", Thinking("b", "sig")), user("y"))
     assert turns(*talk)[1] == ("assistant", ["a"])

@@ -1,0 +1,1 @@
+"""The Gemini API, both ways: requests, replies, streams and errors."""
