@@ -12,8 +12,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Whoever has the development tools has what the demo needs.
 DEMO := $(if $(wildcard .venv/dev.ready),dev,demo)
 
-.PHONY: help demo test test-all lint format pytest marked coverage docs bench \
-	audit wheel lock clean
+# Tests of agents are among the marked ones, and npm is here to install those.
+HAS_NPM := $(shell command -v npm 2>/dev/null)
+AGENTS := $(and $(findstring agents,$(MARKS)),$(HAS_NPM),agents)
+SERVERS := $(and $(findstring package_network,$(MARKS)),$(HAS_NPM),conformance mcp-servers)
+# Not `npm ci`: that wants the binaries of every platform in the lock, and some are
+# not to be had everywhere.
+NPM ?= npm install --no-save --no-audit --no-fund --loglevel=error
+
+.PHONY: help demo test test-all lint format pytest marked agents conformance \
+	mcp-servers coverage docs bench audit wheel lock clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -23,6 +31,8 @@ help:
 	@echo 'make test-all  the same, and the slow tests'
 	@echo 'make bench     measure; see docs/performance.rst'
 	@echo 'make docs      build docs/_build/html'
+	@echo 'make agents    install the agents that some slow tests run; needs npm'
+	@echo 'make conformance, mcp-servers    the same for the tests of tools'
 	@echo 'make lint, format, coverage, audit, wheel, lock, clean'
 
 demo: .venv/$(DEMO).ready
@@ -45,9 +55,41 @@ pytest: .venv/dev.ready
 	$(BIN)/python -m pytest --reactor=$(REACTOR) $(ARGS)
 
 # The tests that `pytest` leaves out; pytest says 5 when there are none.
-marked: .venv/dev.ready
+marked: .venv/dev.ready $(AGENTS) $(SERVERS)
 	$(BIN)/python -m pytest --reactor=$(REACTOR) -m '$(MARKS)' $(ARGS) \
 		|| test $$? -eq 5
+
+# What npm has: agents, and the SDKs for Node. Their tests skip without them.
+agents: .venv/agents/installed .venv/node/installed
+
+.venv/agents/installed: tests/agents/package-lock.json | .venv/dev.ready
+.venv/node/installed: tests/integration/node/package-lock.json | .venv/dev.ready
+
+# The official suite for MCP servers, and the Node that it wants.
+conformance: .venv/conformance/installed
+
+.venv/conformance/installed: tests/conformance/package-lock.json | .venv/dev.ready
+
+# Tool servers, and clients of them. Those in Python want different versions of the
+# same library, so each has an environment of its own.
+PYTHON_SERVERS := $(notdir $(basename $(wildcard tests/mcp_servers/python/*.txt)))
+mcp-servers: .venv/mcp-servers/installed \
+	$(PYTHON_SERVERS:%=.venv/mcp-servers/%/installed)
+
+.venv/mcp-servers/installed: tests/mcp_servers/package-lock.json | .venv/dev.ready
+
+.venv/mcp-servers/%/installed: tests/mcp_servers/python/%.txt | .venv/dev.ready
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check install -q \
+		--require-hashes --no-deps $(WHEELS) -r $<
+	@touch $@
+
+NPM_TREES := agents node conformance mcp-servers
+$(NPM_TREES:%=.venv/%/installed):
+	mkdir -p $(@D)
+	cp $(<D)/package.json $(<D)/package-lock.json $(@D)
+	cd $(@D) && $(NPM)
+	@touch $@
 
 coverage: .venv/dev.ready
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=xml $(ARGS)
@@ -57,6 +99,7 @@ docs: .venv/dev.ready
 
 bench: .venv/dev.ready
 	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks tools $(TOOLS_ARGS)
 
 audit: .venv/dev.ready
 	$(BIN)/bandit -q -c pyproject.toml -r modelplex twisted
@@ -91,6 +134,8 @@ lock:
 		-o requirements/demo.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
+	for one in tests/mcp_servers/python/*.in; do \
+		$(COMPILE) $$one -o $${one%.in}.txt || exit 1; done
 
 clean:
 	rm -rf .venv build dist docs/_build htmlcov .coverage* coverage.xml \

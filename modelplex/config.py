@@ -13,15 +13,18 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from modelplex import configrules
+from modelplex import configmcp, configrules
 from modelplex.configcheck import Findings, near
 from modelplex.configrules import KeyReader
 from modelplex.configtext import read_toml
 from modelplex.errors import ConfigError
 from modelplex.settings import (
+    Argument,
+    Audit,
     Config,
     Demo,
     Disabled,
+    Entra,
     Guest,
     Mcp,
     McpServer,
@@ -32,9 +35,12 @@ from modelplex.settings import (
 )
 
 __all__ = [
+    "Argument",
+    "Audit",
     "Config",
     "Demo",
     "Disabled",
+    "Entra",
     "Guest",
     "Mcp",
     "McpServer",
@@ -49,7 +55,7 @@ __all__ = [
 MAX_FILE = 4 << 20  # bytes in a configuration file
 MAX_KEY_FILE = 64 << 10  # bytes in an api_key_file
 
-_TABLES = ("server", "providers", "mcp", "guests")
+_TABLES = ("server", "providers", "mcp", "audit", "guests")
 
 
 def load(
@@ -115,8 +121,10 @@ def _config(text: str, found: Findings, strict: bool, read_key: KeyReader) -> Co
     providers, disabled = configrules.providers(
         root.get("providers", []), found, read_key
     )
-    mcp = configrules.mcp(root.get("mcp", {}), found)
+    mcp = configmcp.mcp(root.get("mcp", {}), found)
+    audit = configmcp.audit(root.get("audit", {}), found)
     guests = configrules.guests(root.get("guests", []), server, found)
+    configmcp.keep_away(server, guests, mcp, audit, found)
     if strict:
         for one in disabled:
             found.problem(f"providers.{one.name}", one.reason)
@@ -128,6 +136,7 @@ def _config(text: str, found: Findings, strict: bool, read_key: KeyReader) -> Co
         server=server,
         providers=tuple(providers),
         mcp=mcp,
+        audit=audit,
         guests=tuple(guests),
         disabled=tuple(disabled),
         warnings=tuple(found.warnings),

@@ -180,7 +180,7 @@ def _leaf(
         return msgspec.convert(value, Annotated[kind, Meta(), *extra["metas"]])
     except msgspec.ValidationError as e:
         if get_origin(kind) is Literal and isinstance(value, str):
-            reason = _choice(value, get_args(kind), extra.get("later", ()))
+            reason = _choice(value, get_args(kind))
         else:
             reason = _plain(str(e), value)
     except ValueError as e:
@@ -214,6 +214,9 @@ def _unwrap(kind: Any) -> tuple[Any, dict[str, Any]]:
 def _choose(union: Any, value: object) -> Any:
     """The member of a union that a value of this shape is meant for."""
     members = [m for m in get_args(union) if m is not NoneType]
+    for member in members:
+        if _unwrap(member)[0] is type(value):
+            return member
     shape = dict if isinstance(value, dict) else tuple
     for member in members:
         if get_origin(_unwrap(member)[0]) is shape:
@@ -221,9 +224,7 @@ def _choose(union: Any, value: object) -> Any:
     return members[0]
 
 
-def _choice(given: str, words: tuple[str, ...], later: tuple[str, ...]) -> str:
-    if given in later:
-        return f"this version does not have {given!r} yet"
+def _choice(given: str, words: tuple[str, ...]) -> str:
     known = ", ".join(word or '""' for word in words)
     return f"expected one of {known}{near(given, words)}"
 

@@ -16,7 +16,10 @@ from msgspec import NODEFAULT, Meta
 
 from modelplex.secret import Secret
 from modelplex.settings import (
+    Argument,
+    Audit,
     Demo,
+    Entra,
     Guest,
     Mcp,
     McpServer,
@@ -25,10 +28,11 @@ from modelplex.settings import (
     Server,
     Timeouts,
 )
+from modelplex.settings_mcp import Oauth, Restarts, ServerLimits, ServerTools
 
 _INTRODUCTION = """\
 ..
-   Rendered from modelplex/settings.py by ``python -m modelplex.configdoc``.
+   Rendered from modelplex/settings*.py by ``python -m modelplex.configdoc``.
    Change the types there, not this page.
 
 Configuration
@@ -74,10 +78,17 @@ _TABLES: tuple[tuple[str, type[Section]], ...] = (
     ("[server]", Server),
     ("[[providers]]", Provider),
     ("providers: timeouts", Timeouts),
+    ("providers: entra", Entra),
     ("providers: demo", Demo),
     ("[[guests]]", Guest),
     ("[mcp]", Mcp),
     ("mcp: servers", McpServer),
+    ("mcp: tools", ServerTools),
+    ("mcp: rules", Argument),
+    ("mcp: limits", ServerLimits),
+    ("mcp: restarts", Restarts),
+    ("mcp: oauth", Oauth),
+    ("[audit]", Audit),
 )
 
 _UNITS = {
@@ -90,6 +101,7 @@ _UNITS = {
     "text": "string",
     "url": "URL",
 }
+_SCALARS = {str, int, float, bool}
 _WORDS = {bool: "boolean", float: "number", int: "integer", str: "string"}
 
 
@@ -149,7 +161,10 @@ def _type(kind: Any, metas: list[Meta]) -> str:
     origin = get_origin(kind)
     if origin in (Union, UnionType):
         members = [m for m in get_args(kind) if m is not NoneType]
-        return " or ".join(_type(*_unwrap(member)) for member in members)
+        words = [_type(*_unwrap(member)) for member in members]
+        if _SCALARS.issubset(members):
+            words = ["scalar", *words[len(_SCALARS) :]]
+        return " or ".join(words)
     if origin is Literal:
         return ", ".join(f'``"{word}"``' for word in get_args(kind))
     if origin is tuple:

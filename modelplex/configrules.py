@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
 
 from modelplex.configcheck import Findings, fields, table, tables
 from modelplex.configtext import READERS
+from modelplex.guests.argument_rule import Rule
 from modelplex.secret import Secret
-from modelplex.settings import Disabled, Guest, Mcp, McpServer, Provider, Server
+from modelplex.settings import Argument, Disabled, Guest, Provider, Server
 
 #: Returns a file's text, or raises `OSError`, or `ValueError` with words to show.
 KeyReader = Callable[[str], str]
@@ -23,14 +27,23 @@ KeyReader = Callable[[str], str]
 BASE_URLS = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta",
     "ollama": "http://localhost:11434",
 }
 #: Types whose vendor answers nobody without a key.
-_NEED_KEY = ("openai", "anthropic")
+_NEED_KEY = ("openai", "anthropic", "gemini")
 _KEYS = ("api_key", "api_keys", "api_key_file")
-#: Keys that only one type of provider reads.
-_ONLY = {"demo": "demo", "max_tokens": "anthropic", "stream_usage": "openai"}
+#: Keys that only some types of provider read.
+_ONLY = {
+    "api": ("openai", "azure"),
+    "api_version": ("azure",),
+    "demo": ("demo",),
+    "entra": ("azure",),
+    "max_tokens": ("anthropic",),
+    "stream_usage": ("openai", "azure"),
+}
 
+_API_VERSION = re.compile(r"[0-9A-Za-z.-]+")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 #: Headers that frame the message or name the connection; the client sets them.
 _FRAMING = frozenset(
@@ -53,7 +66,7 @@ def server(value: object, found: Findings) -> Server:
     right = fields(Server, table(value, "server", found), "server", found)
     if right.get("workers", 1) != 1:
         found.problem("server.workers", "this version serves with one process: use 1")
-    _refuse_unset(found)
+    refuse_unset(found)
     return Server(**right)
 
 
@@ -68,13 +81,13 @@ def providers(
         path = f"providers[{i}]"
         mistakes = len(found.problems)
         right = _provider(given, path, found, read_key)
-        _unique(right.get("name"), f"{path}.name", names, found)
+        unique(right.get("name"), f"{path}.name", names, found)
         unset = found.take_unset()
         if "name" not in right:
             found.unset = [place for place in unset if place[0] == f"{path}.name"]
-            _refuse_unset(found)
+            refuse_unset(found)
         elif unset:
-            reason = _missing(unset, path)
+            reason = missing(unset, path)
             disabled.append(Disabled(right["name"], reason))
             found.warnings.append(f"{path}: {right['name']} is disabled: {reason}")
         elif len(found.problems) == mistakes:
@@ -91,21 +104,53 @@ def _provider(
     keys = _keys(given, right, path, found, read_key)
     right["api_keys"] = keys
     right["api_key"] = keys[0] if keys else None
-    _header_names(given.get("headers"), f"{path}.headers", found)
+    header_names(given.get("headers"), f"{path}.headers", found)
     if "" in right.get("models", ()):
         found.problem(f"{path}.models", "an alias must not be empty")
     for key, only in _ONLY.items():
-        if key in given and kind not in (None, only):
-            found.problem(f"{path}.{key}", f'only type = "{only}" takes it')
+        if key in given and kind not in (None, *only):
+            names = " or ".join(f'"{one}"' for one in only)
+            found.problem(f"{path}.{key}", f"only type = {names} takes it")
     if kind == "demo":
         for key in ("base_url", *_KEYS):
             if key in given:
                 found.problem(f"{path}.{key}", 'type = "demo" takes none')
+    elif kind == "azure":
+        _azure(given, right, path, found)
     elif kind in _NEED_KEY and not {"base_url", "headers", *_KEYS} & given.keys():
         found.warnings.append(f"{path}: no api_key, and {BASE_URLS[kind]} wants one")
     if kind in BASE_URLS:
         right.setdefault("base_url", BASE_URLS[kind])
     return right
+
+
+def _azure(
+    given: Mapping[str, Any], right: Mapping[str, Any], path: str, found: Findings
+) -> None:
+    """What a resource of Azure needs: where it is, and a key or a principal."""
+    if "base_url" not in given:
+        found.problem(f"{path}.base_url", "missing: the URL of your resource")
+    url = urlsplit(right.get("base_url", ""))
+    if "/deployments" in url.path:
+        found.problem(
+            f"{path}.base_url",
+            "must end before /deployments; a deployment is a name in models",
+        )
+    version = right.get("api_version")
+    if version is not None and not _API_VERSION.fullmatch(version):
+        found.problem(f"{path}.api_version", "expected one such as 2024-10-21")
+    elif version is not None and "api-version" in url.query:
+        found.problem(f"{path}.api_version", "give it or that in base_url, not both")
+    keys = [key for key in _KEYS if key in given]
+    if "entra" not in given:
+        if not keys and "headers" not in given:
+            found.warnings.append(f"{path}: no api_key and no entra: Azure wants one")
+        return
+    if keys:
+        found.problem(f"{path}.entra", f"give it or {keys[0]}, not both")
+    entra = right.get("entra")
+    if entra is not None and not entra.client_secret.reveal():
+        found.problem(f"{path}.entra.client_secret", "must not be empty")
 
 
 def _keys(
@@ -149,35 +194,6 @@ def _key_in(
     return None
 
 
-def mcp(value: object, found: Findings) -> Mcp:
-    """The [mcp] table, without the servers that a missing variable disables."""
-    given = table(value, "mcp", found)
-    rest = {key: item for key, item in given.items() if key != "servers"}
-    right = fields(Mcp, rest, "mcp", found)
-    _refuse_unset(found)
-    servers: list[McpServer] = []
-    names: dict[str, str] = {}
-    for i, its in enumerate(tables(given.get("servers", []), "mcp.servers", found)):
-        path = f"mcp.servers[{i}]"
-        mistakes = len(found.problems)
-        one = fields(McpServer, its, path, found)
-        _unique(one.get("name"), f"{path}.name", names, found)
-        _header_names(its.get("headers"), f"{path}.headers", found)
-        if ("command" in its) == ("url" in its):
-            found.problem(path, "give it a command or a url, one of them")
-        unset = found.take_unset()
-        if unset:
-            found.warnings.append(f"{path}: disabled: {_missing(unset, path)}")
-        elif len(found.problems) == mistakes:
-            servers.append(McpServer(**one))
-    result = Mcp(**right, servers=tuple(servers))
-    if result.enabled and result.servers:
-        found.warnings.append(
-            "mcp: tool servers are configured but this version does not serve them"
-        )
-    return result
-
-
 def guests(value: object, main: Server, found: Findings) -> list[Guest]:
     """The guests; without any, the main socket's with every model."""
     listed: list[Guest] = []
@@ -188,16 +204,17 @@ def guests(value: object, main: Server, found: Findings) -> list[Guest]:
         mistakes = len(found.problems)
         right = fields(Guest, given, path, found)
         name, socket = right.get("name"), right.get("socket")
-        _unique(name, f"{path}.name", names, found)
+        unique(name, f"{path}.name", names, found)
         if socket is not None:
-            _unique(_absolute(socket), f"{path}.socket", sockets, found)
+            unique(_absolute(socket), f"{path}.socket", sockets, found)
         if name == "default" and "socket" in given:
             found.problem(
                 f"{path}.socket", "the guest default is at [server] socket; set that"
             )
         elif name not in (None, "default") and "socket" not in given:
             found.problem(f"{path}.socket", "missing; every guest but default has one")
-        _refuse_unset(found)
+        argument_rules(right.get("rules", ()), f"{path}.rules", found)
+        refuse_unset(found)
         if len(found.problems) == mistakes:
             listed.append(Guest(**right))
     _keep_control_away(main, sockets, found)
@@ -224,7 +241,17 @@ def _absolute(path: str) -> str:
     return os.path.abspath(path)
 
 
-def _header_names(headers: object, path: str, found: Findings) -> None:
+def argument_rules(rules: Iterable[Argument], path: str, found: Findings) -> None:
+    """Note rules that cannot be meant."""
+    for i, rule in enumerate(rules):
+        try:
+            Rule(**msgspec.structs.asdict(rule))
+        except ValueError as e:
+            found.problem(f"{path}[{i}]", str(e))
+
+
+def header_names(headers: object, path: str, found: Findings) -> None:
+    """Note names that no header has, or that are not the operator's to set."""
     for name in headers if isinstance(headers, dict) else ():
         if not _TOKEN.fullmatch(name):
             found.problem(path, f"{name!r} is not a header name")
@@ -232,9 +259,10 @@ def _header_names(headers: object, path: str, found: Findings) -> None:
             found.problem(f"{path}.{name}", "cannot be set")
 
 
-def _unique(
+def unique(
     value: str | None, path: str, taken: dict[str, str], found: Findings
 ) -> None:
+    """Note a value that something else has already; `taken` says what."""
     if value is None:
         return
     if value in taken:
@@ -243,13 +271,13 @@ def _unique(
         taken[value] = path
 
 
-def _refuse_unset(found: Findings) -> None:
+def refuse_unset(found: Findings) -> None:
     """A missing variable is a mistake where nothing can be left out instead."""
     for path, name in found.take_unset():
         found.problem(path, f"the variable {name} is not set")
 
 
-def _missing(unset: list[tuple[str, str]], path: str) -> str:
+def missing(unset: list[tuple[str, str]], path: str) -> str:
     """``OPENAI_API_KEY is not set (api_key)``, for the keys below a path."""
     parts: dict[str, str] = {}
     for place, name in unset:

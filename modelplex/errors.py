@@ -252,3 +252,11 @@ class ConfigError(Exception):
 
 class StartError(Exception):
     """The service cannot start; the message is one line that says what to do."""
+
+
+class StorageError(Exception):
+    """
+    What must be kept cannot be read or written.
+
+    One line for the operator; never for a guest, because it holds paths.
+    """

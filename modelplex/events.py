@@ -397,6 +397,59 @@ class Failed:
     error: GatewayError
 
 
+# Of what Modelplex does itself for a model, between two answers of it. No provider's
+# reply has these, and of a message they are no part: there they are a `ToolCall` and a
+# `ToolResult` like any other.
+
+
+@frozen
+class HostTools:
+    """
+    The tools of the host that the model is offered.
+
+    :ivar label: what the guest calls the server that they are of.
+    :ivar tools: their definitions as MCP has them.
+    """
+
+    label: str
+    tools: tuple[JSON, ...] = field(repr=False)
+
+
+@frozen
+class HostCall:
+    """
+    Modelplex calls a tool of the host now.
+
+    :ivar id: no two calls of a reply have the same.
+    :ivar arguments: as of a `ToolCall`.
+    """
+
+    id: str
+    label: str
+    name: str
+    arguments: str
+
+
+@frozen
+class HostResult:
+    """What the tool has answered; other calls may have begun or ended meanwhile."""
+
+    call_id: str
+    content: tuple[Text | Image | Document, ...]
+    is_error: bool = False
+
+    @property
+    def texts(self) -> list[str]:
+        """The content for a place that takes only text."""
+        return [
+            part.text if isinstance(part, Text) else f"[{type(part).__name__.lower()}]"
+            for part in self.content
+        ]
+
+
+HostPart: TypeAlias = HostTools | HostCall | HostResult
+
+
 Event: TypeAlias = (
     Started
     | TextDelta
@@ -411,6 +464,7 @@ Event: TypeAlias = (
     | UsageReported
     | Finished
     | Failed
+    | HostPart
 )
 
 ANNOUNCING = (Started, UsageReported)
@@ -426,10 +480,15 @@ class Reply:
 
     id: str
     model: str
-    parts: tuple[Part, ...]
+    parts: tuple[Part | HostPart, ...]
     finish: Finished
     usage: Usage = Usage()
     logprobs: tuple[JSON, ...] = ()
+
+    @property
+    def said(self) -> tuple[Part, ...]:
+        """The parts that the model itself has made."""
+        return tuple(part for part in self.parts if isinstance(part, Part))
 
 
 def gather(events: Iterable[Event]) -> Reply:
@@ -440,7 +499,7 @@ def gather(events: Iterable[Event]) -> Reply:
     """
     id, model, usage = "", "", Usage()
     finish = Finished(FinishReason.STOP)
-    parts: list[Part] = []
+    parts: list[Part | HostPart] = []
     said: dict[int, list[str]] = {}  # position in parts -> pieces, joined at the end
     cited: dict[int, list[JSON]] = {}
     calls: dict[int, int] = {}  # tool index -> position in parts
@@ -488,6 +547,8 @@ def gather(events: Iterable[Event]) -> Reply:
                     cited.setdefault(position, []).append(citation)
             case TokenLogprobs(content):
                 logprobs.extend(content)
+            case HostTools() | HostCall() | HostResult():
+                parts.append(event)
             case UsageReported():
                 usage = event.usage
             case Finished():
@@ -532,6 +593,8 @@ def spread(reply: Reply) -> tuple[Event, ...]:
                 if part.arguments:
                     events.append(ToolCallDelta(index, part.arguments))
                 index += 1
+            case HostTools() | HostCall() | HostResult():
+                events.append(part)
     if reply.logprobs:
         events.append(TokenLogprobs(reply.logprobs))
     events += [reply.finish, UsageReported(reply.usage)]

@@ -7,22 +7,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import field, frozen
-
-from modelplex.wire.anthropic.dialect import ANTHROPIC
 from modelplex.wire.dialect import Dialect
-from modelplex.wire.fidelity import (
-    CARRIED,
-    Feature,
-    Verdict,
-    adapted,
-    dropped,
-    refused,
-)
-from modelplex.wire.ollama.dialect import OLLAMA, OLLAMA_GENERATE
-from modelplex.wire.openai.dialect import OPENAI_CHAT, OPENAI_COMPLETIONS
+from modelplex.wire.fidelity import Feature, Verdict
+from modelplex.wire.inbound import EMBEDDINGS, INBOUND, Inbound
 
 _INTRODUCTION = """\
 ..
@@ -34,121 +23,138 @@ What a translation keeps
 
 When the guest and the provider speak the same dialect, nothing is translated: every
 byte of the request arrives as sent, but for the name of the model, what the guest's
-policy takes out, and ``stream_options.include_usage``, which is asked for in streams
-and not shown to a guest that did not ask. The answer is passed on as it came. This is
-so for every request to a provider of type ``openai``, known to these tables or not.
+policy takes out, reasoning that a model of another provider signed, and
+``stream_options.include_usage``, which is asked for in streams and not shown to a guest
+that did not ask. The answer is passed on as it came. This is so for every such request,
+known to these tables or not.
 
 Otherwise each thing that a request may ask for has one of four fates:
 
 carried
    It is asked for in the provider's own words.
 adapted
-   It reaches the model in another form; the table says which.
+   It reaches the model in another form.
 dropped
    It is a hint. It is left out, and its name is in the answer's ``modelplex-dropped``
    header.
 refused
    Without it the answer would mean something else. The request is answered with
    status 400, and the error names the field.
+
+There is a table for each dialect that guests speak, with a column for each that
+providers speak. A fate that is a link has more to it, told further below.
+
+Things are named as OpenAI names them, in the header and in errors too, whatever the
+guest speaks. Where its own dialect has another word, that stands beside the name.
 """
 
+_FURTHER = """\
+The providers
+-------------
 
-@frozen
-class Inbound:
-    """
-    A dialect as guests speak it, and those it is translated to.
+What a fate above means in particular."""
 
-    :ivar refused: what no translation takes; it never becomes a canonical request.
-    :ivar never: features that a guest of this dialect has no words for.
-    """
+_EMBEDDINGS = """\
+Embeddings
+----------
 
-    title: str
-    dialect: Dialect
-    targets: Sequence[Dialect]
-    refused: Sequence[str]
-    never: frozenset[Feature] = field(factory=frozenset)
-
-    @property
-    def asks(self) -> list[Feature]:
-        """The features that a guest can ask for."""
-        return [feature for feature in Feature if feature not in self.never]
-
-
-_IN_PROMPTS = frozenset(
-    {
-        *(Feature.MAX_TOKENS, Feature.TEMPERATURE, Feature.TOP_P, Feature.TOP_K),
-        *(Feature.MIN_P, Feature.STOP, Feature.SEED, Feature.PRESENCE_PENALTY),
-        *(Feature.FREQUENCY_PENALTY, Feature.LOGPROBS, Feature.USER, Feature.SUFFIX),
-        Feature.OTHER_FIELDS,
-    }
-)
-
-INBOUND = (
-    Inbound(
-        "Chat: ``POST /v1/chat/completions``",
-        OPENAI_CHAT,
-        (ANTHROPIC, OLLAMA),
-        (
-            "a content part, a tool or a modality of a type that is not in the table",
-            "``messages[].audio``, which names a recording at its provider",
-        ),
-        frozenset(
-            {
-                *(Feature.DOCUMENT_URL, Feature.TOOL_ERROR, Feature.SUFFIX),
-                Feature.CITATIONS,
-            }
-        ),
-    ),
-    Inbound(
-        "Completions: ``POST /v1/completions``",
-        OPENAI_COMPLETIONS,
-        (ANTHROPIC, OLLAMA_GENERATE),
-        (
-            "several prompts, or tokens as a prompt",
-            "``n`` or ``best_of`` over 1",
-            "``echo``",
-        ),
-        frozenset(Feature) - _IN_PROMPTS,
-    ),
-)
-
-#: Embeddings are translated to Ollama only; they are no `Request`, so no `Feature`.
-EMBEDDINGS: Mapping[str, Verdict] = {
-    "input: texts": CARRIED,
-    "input: tokens": refused("Ollama takes text only"),
-    "dimensions": CARRIED,
-    "encoding_format": adapted("the numbers are encoded here"),
-    "user": dropped(),
-    "other fields": dropped("except truncate, keep_alive and options"),
-}
+Guests ask for embeddings at ``POST /v1/embeddings``, ``POST /api/embed``,
+``:embedContent`` and ``:batchEmbedContents``. Only those of OpenAI's dialect can send
+tokens, a format and a user. A batch in which settings differ is refused."""
 
 
 def render() -> str:
     """The whole page."""
-    sections = [_INTRODUCTION.strip(), *map(_section, INBOUND), _embeddings()]
-    return "\n\n".join(sections)
+    sections = [_INTRODUCTION.strip(), *map(_section, INBOUND), _FURTHER]
+    sections += [_provider(target) for target in targets()]
+    return "\n\n".join([*sections, _embeddings()])
+
+
+def targets() -> list[Dialect]:
+    """The dialects that requests are translated to, each once."""
+    found = {d.name: d for inbound in INBOUND for d in inbound.targets}
+    return list(found.values())
 
 
 def _section(inbound: Inbound) -> str:
-    titles = [target.fidelity.title for target in inbound.targets]
+    columns = [
+        f":ref:`{t.fidelity.title} <{_label(t)}>`" if _notes(t) else t.fidelity.title
+        for t in inbound.targets
+    ]
     rows = [
-        (feature.value, [t.fidelity.verdicts[feature] for t in inbound.targets])
+        [
+            _asked(feature, inbound.words),
+            *(_fate(target, feature) for target in inbound.targets),
+        ]
         for feature in inbound.asks
     ]
     never = ["No translation takes:", "", *(f"* {what}" for what in inbound.refused)]
     return "\n".join(
-        [*_titled(inbound.title), *_table(titles, rows), "", *_ended(never)]
+        [
+            *_titled(inbound.title, "-"),
+            *_table(["Asked for", *columns], rows, 34),
+            "",
+            *_ended(never),
+        ]
+    )
+
+
+def _asked(feature: Feature, words: Mapping[Feature, str]) -> str:
+    own = words.get(feature)
+    name = _named(feature.value)
+    return name if own is None else f"{name} (``{own}``)"
+
+
+def _fate(target: Dialect, feature: Feature) -> str:
+    verdict = target.fidelity.verdicts[feature]
+    word = verdict.fate.value
+    if verdict.note:
+        return f":ref:`{word} <{_label(target)}>`"
+    return word
+
+
+def _label(target: Dialect) -> str:
+    return f"fidelity-{target.name}"
+
+
+def _notes(target: Dialect) -> list[tuple[Feature, Verdict]]:
+    """What there is more to say about, of all that a guest can ask for."""
+    asked = {
+        feature
+        for inbound in INBOUND
+        if target in inbound.targets
+        for feature in inbound.asks
+    }
+    verdicts = target.fidelity.verdicts
+    return [(f, verdicts[f]) for f in Feature if f in asked and verdicts[f].note]
+
+
+def _provider(target: Dialect) -> str:
+    rows = [
+        [_named(feature.value), verdict.fate.value, verdict.note]
+        for feature, verdict in _notes(target)
+    ]
+    return "\n".join(
+        [
+            f".. _{_label(target)}:",
+            "",
+            *_titled(target.fidelity.title, "~"),
+            *_table(["Asked for", "Fate", "How or why"], rows, 30, 12, 58),
+        ]
     )
 
 
 def _embeddings() -> str:
-    rows = [(name, [verdict]) for name, verdict in EMBEDDINGS.items()]
-    title = "Embeddings: ``POST /v1/embeddings``"
-    return "\n".join([*_titled(title), *_table(["Ollama embed"], rows)])
+    names = {name: None for verdicts in EMBEDDINGS.values() for name in verdicts}
+    rows = [
+        [_named(name), *(_said(verdicts[name]) for verdicts in EMBEDDINGS.values())]
+        for name in names
+    ]
+    return "\n".join([_EMBEDDINGS, "", *_table(["Asked for", *EMBEDDINGS], rows, 25)])
 
 
-def _titled(title: str) -> list[str]:
-    return [title, "-" * len(title), ""]
+def _titled(title: str, line: str) -> list[str]:
+    return [title, line * len(title), ""]
 
 
 def _ended(lines: Sequence[str]) -> list[str]:
@@ -158,25 +164,25 @@ def _ended(lines: Sequence[str]) -> list[str]:
 
 
 def _table(
-    titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Verdict]]]
+    heads: Sequence[str], rows: Iterable[Sequence[str]], *widths: int
 ) -> list[str]:
-    share = 72 // len(titles)
+    """:param widths: of the first columns, in percent; the others share the rest."""
+    left = len(heads) - len(widths)
+    shares = [*widths, *[(100 - sum(widths)) // max(left, 1)] * left]
     lines = [
         ".. list-table::",
         "   :header-rows: 1",
-        f"   :widths: 28 {' '.join([str(share)] * len(titles))}",
+        f"   :widths: {' '.join(map(str, shares))}",
         "",
     ]
-    cells = [["Asked for", *titles]]
-    cells += [[_named(name), *map(_said, verdicts)] for name, verdicts in rows]
-    for row in cells:
-        for mark, cell in zip("*" + " " * len(titles), row, strict=True):
+    for row in [heads, *rows]:
+        for mark, cell in zip("*" + " " * (len(row) - 1), row, strict=True):
             lines.append(f"   {mark} - {cell}")
     return lines
 
 
 def _said(verdict: Verdict) -> str:
-    fate = f"**{verdict.fate.value}**"
+    fate = verdict.fate.value
     return f"{fate}: {verdict.note}" if verdict.note else fate
 
 

@@ -15,7 +15,9 @@ from zope.interface import Attribute, Interface
 
 from modelplex.errors import GatewayError
 from modelplex.events import Event
+from modelplex.tools import Caller, Listing, ServerStatus
 from modelplex.wire.asked import Asked, Operation
+from modelplex.wire.jsonrpc import Params, Result
 from modelplex.wire.reading import Reader
 
 
@@ -82,3 +84,51 @@ class IModelProvider(Interface):
 
     async def close() -> None:
         """Give up idle connections."""
+
+
+class IToolServerWatcher(Interface):
+    """Hears of what changes at tool servers."""
+
+    def changed(server: IToolServer) -> None:
+        """Its `listing` is another one now."""
+
+    def updated(server: IToolServer, uri: str) -> None:
+        """A resource that was subscribed to has changed."""
+
+
+class IToolServer(Interface):
+    """One MCP server, a child of ours or a remote one, whatever revision it speaks."""
+
+    name: str = Attribute("The server's key in the config file.")
+    listing: Listing = Attribute("What it offers, as far as is known.")
+    status: ServerStatus = Attribute("How it is, for the operator.")
+
+    async def request(method: str, params: Params, caller: Caller) -> Result:
+        """
+        Ask for something; the server is started if it does not run.
+
+        :param method: of the protocol: ``tools/call``, ``resources/read``,
+            ``prompts/get``, ``completion/complete``, ``resources/subscribe`` and so on,
+            in the form without an envelope.
+        :returns: the result, in the form of the revision that the server speaks.
+        :raises RpcError: the server answered so, or the caller could not be asked.
+        :raises ToolServerError: it could not be asked, or did not answer.
+
+        Cancelling tells the server, and its late answer is dropped.
+        """
+
+    async def refresh() -> Listing:
+        """
+        Ask for its lists now.
+
+        :raises ToolServerError: it cannot be asked.
+        """
+
+    def watch(watcher: IToolServerWatcher) -> None:
+        """Tell `watcher` of every change from now on."""
+
+    def restart() -> None:
+        """Begin anew, now or when it is next needed, also if it was given up."""
+
+    async def stop() -> None:
+        """End it, and wait until nothing of it is left; calls in flight fail."""

@@ -11,16 +11,17 @@ from attrs import define
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
-from twisted.web.resource import IResource
 
 from modelplex import __version__
 from modelplex.config import Config, Guest
 from modelplex.control.path import control_path, make_directory
 from modelplex.control.root import ControlRoot
 from modelplex.control.standing import targets
-from modelplex.errors import StartError
-from modelplex.graph import Graph, build
+from modelplex.control.tools import NoTools
+from modelplex.errors import StartError, StorageError
+from modelplex.graph import Door, Graph, build
 from modelplex.sockets import Listening, listen
+from modelplex.surface.paths import route
 from modelplex.surface.root import render_error
 from modelplex.surface.site import GuestSite, Limits
 
@@ -80,22 +81,32 @@ class ModelplexService(Service):
         super().startService()
         for warning in self._config.warnings:
             self.log.warn("{warning}", warning=warning)
-        self._graph = build(self._config, self._reactor, self._verbose)
         try:
-            for guest, resource in self._graph.roots:
-                self._serve(guest, resource)
+            graph = self._graph = build(
+                self._config, self._reactor, self._verbose, self._environ
+            )
+        except StorageError as e:
+            raise StartError(str(e)) from None
+        try:
+            for door in graph.doors:
+                self._serve(door)
             self._serve_control()
+            if graph.tools is not None:
+                self._check_apart(graph.tools.folder, "what is remembered of tools")
         except StartError:
             self._close_all()
+            self._graph = None
+            Deferred.fromCoroutine(graph.close())  # nothing runs yet: it is done
             raise
 
     async def stopService(self) -> None:
         """Drain, then cut, then close; returns when nothing is left."""
         super().stopService()
         closed = self._close_all()
-        busy = [served.site.when_idle() for served in self._served]
         for served in self._served:
             served.site.stop_keepalive()
+        # Only now: a connection that is asked to close is busy until it has said so.
+        busy = [served.site.when_idle() for served in self._served]
         running = sum(served.site.connections for served in self._served)
         if running:
             self.log.info("Waiting for {running} connections", running=running)
@@ -162,11 +173,11 @@ class ModelplexService(Service):
 
     # --- sockets
 
-    def _serve(self, guest: Guest, resource: IResource) -> None:
-        server = self._config.server
+    def _serve(self, door: Door) -> None:
+        server, guest = self._config.server, door.guest
         path = guest.socket or server.socket
         site = GuestSite(
-            resource,
+            door.root,
             limits=Limits(
                 max_request_size=server.max_request_size,
                 header_timeout=server.header_timeout,
@@ -176,6 +187,8 @@ class ModelplexService(Service):
             ),
             reactor=self._reactor,
             render_error=render_error,
+            route=route,
+            lines=door.lines,
         )
         listening = listen(
             self._reactor,
@@ -190,23 +203,33 @@ class ModelplexService(Service):
     def _serve_control(self) -> None:
         server = self._config.server
         path = control_path(server.socket, server.control, self._environ)
-        real = os.path.realpath(path)
-        for served in self._served:
-            mounted = os.path.dirname(os.path.realpath(served.path))
-            if os.path.commonpath([mounted, real]) == mounted:
-                raise StartError(
-                    f"{path}: the control socket is below {mounted}, which holds a "
-                    "guest's socket, and guests get directories mounted; set "
-                    "[server] control, or put the guest's socket elsewhere"
-                )
+        self._check_apart(path, "the control socket")
         if server.control is None:
             make_directory(path)
-        root = ControlRoot(self.status, self.models).resource()
+        assert self._graph is not None
+        tools = self._graph.tools or NoTools()
+        root = ControlRoot(self.status, self.models, tools).resource()
         site = GuestSite(
             root, limits=Limits(), reactor=self._reactor, render_error=render_error
         )
         self._control = listen(self._reactor, path, site, mode=0o600)
         self._control_site = site
+
+    def _check_apart(self, path: str, what: str) -> None:
+        """
+        Refuse `path` in a directory that a guest gets.
+
+        :raises StartError: it is in or below one.
+        """
+        real = os.path.realpath(path)
+        for served in self._served:
+            mounted = os.path.dirname(os.path.realpath(served.path))
+            if os.path.commonpath([mounted, real]) == mounted:
+                raise StartError(
+                    f"{path}: {what} is below {mounted}, which holds a guest's "
+                    "socket, and guests get directories mounted; configure another "
+                    "place for it, or put the guest's socket elsewhere"
+                )
 
     def _close_all(self) -> list[Deferred[None]]:
         """Accept nobody any more, on any socket."""

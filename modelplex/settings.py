@@ -1,9 +1,10 @@
 """
 What can be configured: one frozen type a table, one documented field a key.
 
-These types are the only list of keys there is. `modelplex.configcheck` reads a file
-into them and `modelplex.configdoc` renders ``docs/configuration.rst`` from them, so a
-key that is not here does not exist, and its description here is its documentation.
+These types and those of `modelplex.settings_mcp` are the only list of keys there is.
+`modelplex.configcheck` reads a file into them and `modelplex.configdoc` renders
+``docs/configuration.rst`` from them, so a key that is not here does not exist, and its
+description here is its documentation.
 """
 
 from __future__ import annotations
@@ -13,32 +14,36 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from modelplex.secret import Secret
+from modelplex.settings_mcp import Argument, Audit, Mcp, McpServer
+from modelplex.settings_types import (
+    DAY,
+    Bytes,
+    Key,
+    Mode,
+    Name,
+    Path,
+    Seconds,
+    Section,
+    Text,
+    Url,
+    says,
+)
 
-DAY = 86_400.0  # seconds; no wait in this program is longer
-TERABYTE = 1 << 40
-
-Seconds = Annotated[float, Meta(gt=0, le=DAY, extra={"unit": "seconds"})]
-Bytes = Annotated[int, Meta(ge=1024, le=TERABYTE, extra={"unit": "bytes"})]
-Mode = Annotated[int, Meta(extra={"unit": "mode"})]
-Name = Annotated[str, Meta(extra={"unit": "name"})]
-Path = Annotated[str, Meta(extra={"unit": "path"})]
-Url = Annotated[str, Meta(extra={"unit": "url"})]
-Text = Annotated[str, Meta(extra={"unit": "text"})]
-Key = Annotated[Secret, Meta(extra={"unit": "key"})]
-
-
-def says(description: str) -> Meta:
-    """The description of a field, in reStructuredText."""
-    return Meta(description=description)
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """A table of the configuration file."""
-
-    #: Keys of the design that a later version will read. They are refused, not
-    #: ignored: a limit that is written down and not kept would fail open.
-    later: ClassVar[frozenset[str]] = frozenset()
+__all__ = [
+    "Argument",
+    "Audit",
+    "Config",
+    "Demo",
+    "Disabled",
+    "Entra",
+    "Guest",
+    "Mcp",
+    "McpServer",
+    "Provider",
+    "Section",
+    "Server",
+    "Timeouts",
+]
 
 
 class Server(Section, frozen=True, kw_only=True):
@@ -129,6 +134,25 @@ class Demo(Section, frozen=True, kw_only=True):
     ] = 0.0
 
 
+class Entra(Section, frozen=True, kw_only=True):
+    """
+    A service principal of Microsoft Entra, for an ``azure`` provider without a key.
+
+    A token is fetched with the client credentials grant when the first request needs
+    it, and again a few minutes before it ends.
+    """
+
+    tenant_id: Annotated[Text, says("The directory (tenant) id.")]
+    client_id: Annotated[Text, says("The application (client) id.")]
+    client_secret: Annotated[Key, says("Its secret, best as ``${VARIABLE}``.")]
+    scope: Annotated[Text, says("What the token is for.")] = (
+        "https://cognitiveservices.azure.com/.default"
+    )
+    authority: Annotated[
+        Url, says("Where tokens are given; national clouds have their own.")
+    ] = "https://login.microsoftonline.com"
+
+
 class Provider(Section, frozen=True, kw_only=True):
     """
     An upstream that serves models.
@@ -138,15 +162,12 @@ class Provider(Section, frozen=True, kw_only=True):
     :ivar base_url: after loading never empty, but for the demo provider.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"api", "api_version"})
-
     name: Annotated[
         Name,
         says("Unique. A guest may ask for ``name/model`` to get this provider's."),
     ]
     type: Annotated[
-        Literal["openai", "anthropic", "ollama", "demo"],
-        Meta(extra={"later": ("gemini", "azure")}),
+        Literal["openai", "anthropic", "gemini", "azure", "ollama", "demo"],
         says("The API it speaks. ``openai`` is any server compatible with it."),
     ]
     base_url: Annotated[
@@ -155,7 +176,8 @@ class Provider(Section, frozen=True, kw_only=True):
             "With or without its version segment. ``http``, ``https``, or "
             "``http+unix://%2Frun%2Fserver.sock/path`` for a Unix socket. A query is "
             "kept. Default: the vendor's own, or ``http://localhost:11434`` for "
-            "``ollama``; ``demo`` has none."
+            "``ollama``; ``demo`` has none. For ``azure``, which has no default, the "
+            "URL of your resource."
         ),
     ] = ""
     api_key: Annotated[Key | None, says("The key, best as ``${VARIABLE}``.")] = None
@@ -169,12 +191,30 @@ class Provider(Section, frozen=True, kw_only=True):
             "of ``api_key``. Relative to the working directory. Read at start."
         ),
     ] = None
+    api: Annotated[
+        Literal["chat", "responses"],
+        says(
+            "How an ``openai`` or ``azure`` provider is asked for text: with chat "
+            "completions, which every such server has, or with the Responses API, "
+            "for models that are served only there."
+        ),
+    ] = "chat"
+    api_version: Annotated[
+        Text | None,
+        says(
+            "For ``azure``: the version of its API by deployments, such as "
+            "``2024-10-21``. Without it, its v1 API is used."
+        ),
+    ] = None
+    entra: Annotated[
+        Entra | None, says("For ``azure``, instead of a key. See below.")
+    ] = None
     models: Annotated[
         tuple[Text, ...] | dict[str, Text],
         says(
             'Names and globs (``["gpt-4o", "gpt-*"]``), or a table of aliases '
             '(``{ fast = "gpt-4o-mini" }``): a guest asks for ``fast``, the provider '
-            "is asked for ``gpt-4o-mini``."
+            "is asked for ``gpt-4o-mini``. Those of ``azure`` are your deployments."
         ),
     ] = ("*",)
     priority: Annotated[
@@ -189,8 +229,8 @@ class Provider(Section, frozen=True, kw_only=True):
     stream_usage: Annotated[
         bool,
         says(
-            "Ask an ``openai`` server to report usage at the end of a stream. Turn it "
-            "off for a server that refuses ``stream_options``."
+            "Ask an ``openai`` or ``azure`` server to report usage at the end of a "
+            "stream. Turn it off for a server that refuses ``stream_options``."
         ),
     ] = True
     headers: Annotated[
@@ -211,38 +251,6 @@ class Provider(Section, frozen=True, kw_only=True):
         return f"Provider(name={self.name!r}, type={self.type!r})"
 
 
-class McpServer(Section, frozen=True, kw_only=True):
-    """A tool server: a ``command`` to run, or the ``url`` of a remote one."""
-
-    later: ClassVar[frozenset[str]] = frozenset(
-        {"tools", "rules", "timeout", "restart", "restarts", "limits"}
-    )
-
-    name: Annotated[Name, says("Unique.")]
-    command: Annotated[Text | None, says("The program.")] = None
-    args: Annotated[tuple[str, ...], says("Its arguments.")] = ()
-    env: Annotated[
-        dict[str, Secret],
-        says("Its environment, and nothing else of ours. Kept as secrets."),
-    ] = msgspec.field(default_factory=dict)
-    cwd: Annotated[Path | None, says("Its working directory.")] = None
-    url: Annotated[Url | None, says("A remote server, instead of ``command``.")] = None
-    headers: Annotated[
-        dict[str, Key], says("Headers for ``url``. Their values are kept as secrets.")
-    ] = msgspec.field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        # arguments and URLs of tool servers carry passwords
-        return f"McpServer(name={self.name!r})"
-
-
-class Mcp(Section, frozen=True, kw_only=True):
-    """Tool servers. They are checked; this version does not serve tools yet."""
-
-    enabled: Annotated[bool, says("Serve the tools of ``servers``.")] = True
-    servers: Annotated[tuple[McpServer, ...], says("See below.")] = ()
-
-
 class Guest(Section, frozen=True, kw_only=True):
     """
     Who may connect, and what they may use: one socket with its policy.
@@ -251,9 +259,7 @@ class Guest(Section, frozen=True, kw_only=True):
     is one, only the guests that are listed are served; ``default`` is the main socket.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset(
-        {"limits", "tools", "require_isolation", "rules"}
-    )
+    later: ClassVar[frozenset[str]] = frozenset({"limits", "require_isolation"})
 
     name: Annotated[Name, says("Unique.")]
     socket: Annotated[
@@ -269,6 +275,27 @@ class Guest(Section, frozen=True, kw_only=True):
         says(
             "Ways out through a provider that are closed unless named here: tools the "
             "provider runs itself, URLs it fetches, state it keeps, files it stores."
+        ),
+    ] = ()
+    tools: Annotated[
+        tuple[Text, ...],
+        says(
+            "Globs of the tools it may use and see, by the names that it sees: "
+            "``server__tool``."
+        ),
+    ] = ("*",)
+    ask: Annotated[
+        tuple[Text, ...],
+        says("Globs of the tools whose calls wait until you approve them."),
+    ] = ()
+    read_only: Annotated[
+        bool, says("Only tools that their server's ``tools`` classify as reading.")
+    ] = False
+    rules: Annotated[
+        tuple[Argument, ...],
+        says(
+            "What the arguments of its calls must be like. See *mcp: rules*; here "
+            "their ``tools`` are globs over ``server__tool``."
         ),
     ] = ()
 
@@ -293,6 +320,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     server: Server = Server()
     providers: tuple[Provider, ...] = ()
     mcp: Mcp = Mcp()
+    audit: Audit = Audit()
     guests: tuple[Guest, ...] = (Guest(name="default"),)
     disabled: tuple[Disabled, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 
 from modelplex import configdoc
 from modelplex.config import (
+    Argument,
+    Audit,
     Config,
     Demo,
+    Entra,
     Guest,
     Mcp,
     McpServer,
@@ -30,9 +33,17 @@ from modelplex.config import (
 from modelplex.configtext import read_toml
 from modelplex.errors import ConfigError
 from modelplex.secret import Secret
+from modelplex.settings_mcp import Oauth, Restarts, ServerLimits, ServerTools
 
 ROOT = Path(__file__).parent.parent
-ENVIRON = {"OPENAI_API_KEY": "sk-one", "ANTHROPIC_API_KEY": "sk-two"}
+ENVIRON = {
+    "OPENAI_API_KEY": "sk-one",
+    "ANTHROPIC_API_KEY": "sk-two",
+    "GEMINI_API_KEY": "AI-three",
+}
+AZURE = "type = 'azure'\nbase_url = 'https://r.example'"
+ENTRA = "entra = { tenant_id = 't', client_id = 'c', client_secret = 's' }"
+SERVER = "[mcp]\nservers = [{ name = 'a', command = 'b'"
 MARK = "k3y-that-must-not-show"
 
 
@@ -140,9 +151,7 @@ def test_the_originals_inline_tables_over_several_lines_load(end: str) -> None:
     assert [s.name for s in config.mcp.servers] == ["files", "database"]
     assert config.mcp.servers[0].args == ("/srv/work", "--read-only")
     assert len(config.providers) == 3
-    assert config.warnings == (
-        "mcp: tool servers are configured but this version does not serve them",
-    )
+    assert config.warnings == ()
 
 
 def test_the_originals_tools_alone_load_though_no_model_is_served() -> None:
@@ -239,6 +248,7 @@ KINDS: dict[str, type[Section]] = {
     "providers": Provider,
     "mcp": Mcp,
     "guests": Guest,
+    "audit": Audit,
 }
 
 
@@ -249,7 +259,7 @@ def files(draw: st.DrawFn) -> dict[str, Any]:
     for name, kind in KINDS.items():
         keys = [f.name for f in msgspec.structs.fields(kind)]
         given_ = draw(st.dictionaries(st.sampled_from(keys), VALUES, max_size=4))
-        one = name in ("server", "mcp")
+        one = name in ("server", "mcp", "audit")
         root[name] = draw(st.just(given_ if one else [given_]) | VALUES)
     return root
 
@@ -301,7 +311,7 @@ def test_every_mistake_is_told_at_once_by_its_key_path() -> None:
         api_key = 5
         [[providers]]
         name = "a"
-        type = "gemini"
+        type = "gemni"
         priority = "first"
         base_url = "ftp://example.com"
         timeouts = { idle = "long", totl = 1, connect = 0 }
@@ -324,11 +334,12 @@ def test_every_mistake_is_told_at_once_by_its_key_path() -> None:
         "server.drain: must be >= 0.0",
         "server.workers: this version serves with one process: use 1",
         "providers[0].modles: unknown key; did you mean 'models'?",
-        "providers[0].type: expected one of openai, anthropic, ollama, demo; "
-        "did you mean 'openai'?",
+        "providers[0].type: expected one of openai, anthropic, gemini, azure, ollama, "
+        "demo; did you mean 'openai'?",
         "providers[0].api_key: expected a string, got an integer",
         "providers[0].models[1]: expected a string, got an integer",
-        "providers[1].type: this version does not have 'gemini' yet",
+        "providers[1].type: expected one of openai, anthropic, gemini, azure, ollama, "
+        "demo; did you mean 'gemini'?",
         "providers[1].base_url: must start with http://, https:// or http+unix://",
         "providers[1].priority: expected an integer, got a string",
         "providers[1].timeouts.totl: unknown key; did you mean 'total'?",
@@ -353,9 +364,43 @@ def test_every_mistake_is_told_at_once_by_its_key_path() -> None:
         ("[[providers]]", "providers[0].name: missing"),
         ("[mcp]\nenabled = 1", "mcp.enabled: expected a boolean, got an integer"),
         ("[mcp]\nservers = [{ name = 'a' }]", "give it a command or a url"),
+        (f"{SERVER}, tools = {{ alow = ['x'] }} }}]", "did you mean 'allow'?"),
+        (f"{SERVER}, tools = {{ deny = [1] }} }}]", "tools.deny[0]: expected a string"),
+        (f"{SERVER}, headers = {{ a = 'b' }} }}]", "with a command takes none"),
         (
-            "[mcp]\nservers = [{ name = 'a', command = 'b', tools = {} }]",
-            "mcp.servers[0].tools: not supported by this version",
+            "[mcp]\nservers = [{ name = 'a', url = 'http://x', args = ['b'] }]",
+            "mcp.servers[0].args: a server with a url takes none",
+        ),
+        ("[mcp]\nservers = [{ name = 'a__b', command = 'c' }]", "must not hold '__'"),
+        (
+            f"{SERVER}, timeout = 700 }}]",
+            "servers[0].timeout: is more than timeout_cap",
+        ),
+        (f"{SERVER}, protocol = 'modren' }}]", "did you mean 'modern'?"),
+        (
+            f"{SERVER}, rules = [{{ argument = '/a' }}] }}]",
+            "rules[0]: argument: the rule",
+        ),
+        (f"{SERVER}, rules = [{{ equals = 1 }}] }}]", "rules[0].argument: missing"),
+        (
+            f"{SERVER}, rules = [{{ argument = '/a', matches = '(?=a)' }}] }}]",
+            "mcp.servers[0].rules[0]: matches: not a regular expression",
+        ),
+        (
+            "[[guests]]\nname = 'default'\n"
+            "rules = [{ argument = 'a', equals = 1979-05-27 }]",
+            "guests[0].rules[0].equals: expected a string",
+        ),
+        (
+            "[[guests]]\nname = 'default'\nrules = [{ argument = 'a', equals = 1 }]",
+            "guests[0].rules[0]: argument: expected a JSON pointer",
+        ),
+        ("[audit]\nsync = 'always'", "audit.sync: expected one of each, never"),
+        ("[audit]\nfile = 'a'", "audit.file: lies in the directory of server.socket"),
+        (
+            "[mcp]\nstate = '/run/g/state'\n"
+            "[[guests]]\nname = 'a'\nsocket = '/run/g/a.sock'",
+            "mcp.state: lies in the directory of guest a",
         ),
         ("[server]\nsocket = ''", "server.socket: must not be empty"),
         ('[server]\nsocket = "a\\u0000"', "server.socket: a path cannot hold a NUL"),
@@ -390,7 +435,7 @@ def test_a_mistake_says_what_is_expected(text: str, said: str) -> None:
     assert any(said in problem for problem in problems(text))
 
 
-@pytest.mark.parametrize("key", ["limits", "tools", "require_isolation", "rules"])
+@pytest.mark.parametrize("key", ["limits", "require_isolation"])
 def test_a_guests_limit_that_would_not_be_kept_is_refused(key: str) -> None:
     said = problems(f"[[guests]]\nname = 'default'\n{key} = {{}}")
     assert said == [f"guests[0].{key}: not supported by this version"]
@@ -403,7 +448,23 @@ def test_a_guests_limit_that_would_not_be_kept_is_refused(key: str) -> None:
         ("type = 'openai'\napi_key = 'a'\napi_keys = ['b']", "not both"),
         ("type = 'openai'\napi_keys = ['']", "api_keys[0]: must not be empty"),
         ("type = 'openai'\napi_key = 'a\\nb'", "cannot be sent in a header"),
-        ("type = 'openai'\napi = 'responses'", "api: not supported by this version"),
+        ("type = 'openai'\napi = 'response'", "did you mean 'responses'?"),
+        ("type = 'gemini'\napi = 'chat'", 'only type = "openai" or "azure" takes it'),
+        ("type = 'openai'\napi_version = 'v'", 'only type = "azure" takes it'),
+        (f"type = 'openai'\n{ENTRA}", 'entra: only type = "azure" takes it'),
+        ("type = 'azure'\napi_key = 'a'", "base_url: missing: the URL of your"),
+        (f"{AZURE[:-1]}/openai/deployments/d'", "must end before /deployments"),
+        (f"{AZURE}\napi_key = 'a'\n{ENTRA}", "entra: give it or api_key, not both"),
+        (f"{AZURE}\napi_version = '2024/10'", "expected one such as 2024-10-21"),
+        (
+            f"{AZURE[:-1]}/?api-version=v1'\napi_version = '2024-10-21'",
+            "api_version: give it or that in base_url, not both",
+        ),
+        (
+            f"{AZURE}\nentra = {{ tenant_id = 't', client_id = 'c' }}",
+            "entra.client_secret: missing",
+        ),
+        (f"{AZURE}\n{ENTRA[:-5]}'' }}", "entra.client_secret: must not be empty"),
         ("type = 'openai'\ndemo = {}", 'only type = "demo" takes it'),
         ("type = 'openai'\nmax_tokens = 5", 'only type = "anthropic" takes it'),
         ("type = 'demo'\nbase_url = 'http://x'", 'type = "demo" takes none'),
@@ -463,6 +524,7 @@ def test_a_base_url_is_kept_as_written(url: str) -> None:
     [
         ("openai", "https://api.openai.com/v1"),
         ("anthropic", "https://api.anthropic.com/v1"),
+        ("gemini", "https://generativelanguage.googleapis.com/v1beta"),
         ("ollama", "http://localhost:11434"),
         ("demo", ""),
     ],
@@ -508,6 +570,52 @@ def test_models_may_be_aliases() -> None:
 def test_a_demo_provider_takes_its_script() -> None:
     demo = provider("type = 'demo'\ndemo = { fail = 'http-429', delay = 0.1 }").demo
     assert demo == Demo(fail="http-429", delay=0.1)
+
+
+def test_a_resource_of_azure_takes_a_key_or_a_principal() -> None:
+    keyed = provider(f"{AZURE}\napi_key = 'k'\napi_version = '2024-10-21'")
+    assert keyed.base_url == "https://r.example"
+    assert keyed.api_version == "2024-10-21" and keyed.entra is None
+    assert [key.reveal() for key in keyed.api_keys] == ["k"]
+    entra = provider(f"{AZURE}\n{ENTRA}").entra
+    assert entra == Entra(tenant_id="t", client_id="c", client_secret=Secret("s"))
+    assert entra.scope == "https://cognitiveservices.azure.com/.default"
+    assert entra.authority == "https://login.microsoftonline.com"
+
+
+def test_a_resource_of_azure_that_nobody_may_ask_is_a_warning() -> None:
+    config = parse(f"[[providers]]\nname = 'p'\n{AZURE}", {})
+    assert config.warnings == (
+        "providers[0]: no api_key and no entra: Azure wants one",
+    )
+    for way in ("api_key = 'k'", "headers = { x = 'y' }", ENTRA):
+        assert parse(f"[[providers]]\nname = 'p'\n{AZURE}\n{way}", {}).warnings == ()
+
+
+def test_a_principal_without_its_variable_disables_its_provider() -> None:
+    unset = ENTRA.replace("'s'", "'${ENTRA_SECRET}'")
+    config = parse(f"[[providers]]\nname = 'p'\n{AZURE}\n{unset}", {})
+    [disabled] = config.disabled
+    assert disabled.reason == "ENTRA_SECRET is not set (entra.client_secret)"
+
+
+def test_a_tool_server_takes_its_rules() -> None:
+    text = """
+        [[mcp.servers]]
+        name = "a"
+        command = "b"
+        tools = { ask = ["write_*"], read = ["read_*"], trusted = true }
+        rules = [
+            { argument = "/n", one_of = [1, "a", true, 2.5] },
+            { argument = "/p", value = ["${A}", "b"] },
+        ]
+        """
+    [server] = parse(text, {"A": "x"}).mcp.servers
+    one, pinned = server.rules
+    assert [type(value) for value in one.one_of] == [int, str, bool, float]
+    assert pinned.value == ("x", "b")
+    assert server.tools == ServerTools(ask=("write_*",), read=("read_*",), trusted=True)
+    assert server.limits == ServerLimits() and server.restarts == Restarts()
 
 
 def test_guests_are_read_and_the_main_socket_is_served_only_if_listed() -> None:
@@ -653,6 +761,11 @@ def test_no_secret_is_in_the_repr_of_a_config() -> None:
         api_keys = ["{MARK}", "${{KEY}}"]
         headers = {{ x-key = "{MARK}" }}
         base_url = "https://host/v1?key={MARK}"
+        [[providers]]
+        name = "a"
+        type = "azure"
+        base_url = "https://host/openai?key={MARK}"
+        entra = {{ tenant_id = "t", client_id = "c", client_secret = "{MARK}" }}
         [mcp]
         servers = [
             {{
@@ -664,6 +777,7 @@ def test_no_secret_is_in_the_repr_of_a_config() -> None:
         {"KEY": MARK},
     )
     assert MARK not in repr(config)
+    assert MARK not in repr(config.providers[1].entra)
     assert config.providers[0].headers["x-key"].reveal() == MARK
     assert config.mcp.servers[0].env["T"].reveal() == MARK
 
@@ -740,10 +854,11 @@ def test_the_example_loads_cleanly_and_shows_the_defaults() -> None:
     assert config.warnings == ()
     assert config.server == Server()
     assert config.mcp == Mcp()
+    assert config.audit == Audit()
     assert config.guests == Config().guests
-    openai, anthropic, _, demo = config.providers
+    openai, anthropic, gemini, _, demo = config.providers
     kept = {"name", "type", "api_key", "api_keys", "models", "base_url", "priority"}
-    for one in (openai, anthropic, demo):
+    for one in (openai, anthropic, gemini, demo):
         blank = Provider(name="x", type=one.type)
         for f in msgspec.structs.fields(Provider):
             if f.name not in kept:
@@ -759,7 +874,14 @@ def test_the_example_loads_cleanly_and_shows_the_defaults() -> None:
         ("mcp", Mcp),
         ("timeouts", Timeouts),
         ("demo", Demo),
+        ("entra", Entra),
         ("servers", McpServer),
+        ("audit", Audit),
+        ("tools", ServerTools),
+        ("rules", Argument),
+        ("limits", ServerLimits),
+        ("restarts", Restarts),
+        ("oauth", Oauth),
     ],
 )
 def test_the_example_shows_every_key(table: str, kind: type[Section]) -> None:
@@ -780,14 +902,20 @@ def test_the_settings_that_the_example_turns_off_load_when_turned_on() -> None:
     for line in off:
         tomllib.loads(line)
     guest = re.search(r"^#\[\[guests\]\]\n(?:#.*\n)+", text, re.M)
-    vllm = re.search(r"^#\[\[providers\]\]\n(?:#.*\n)+", text, re.M)
+    azure, vllm = re.findall(r"^#\[\[providers\]\]\n(?:#.*\n)+", text, re.M)
     servers = re.search(r"^#servers = \[\n(?:#.*\n)+?#\]\n", text, re.M)
-    assert guest and vllm and servers
-    on = "".join(["[mcp]\n", servers[0], vllm[0], guest[0]])
-    config = parse(re.sub("^#", "", on, flags=re.M), {"TOOLS_TOKEN": "t"})
+    assert guest and servers
+    on = "".join(["[mcp]\n", servers[0], azure, vllm, guest[0]])
+    environ = {"TOOLS_TOKEN": "t", "AZURE_OPENAI_API_KEY": "k"}
+    config = parse(re.sub("^#", "", on, flags=re.M), environ)
     assert [g.name for g in config.guests] == ["coder"]
-    assert [p.name for p in config.providers] == ["vllm"]
+    assert [p.name for p in config.providers] == ["azure", "vllm"]
     assert [s.name for s in config.mcp.servers] == ["filesystem", "remote"]
+    tables = "".join(re.findall(r"^#\[\[mcp\.servers\]\].*\n(?:#.*\n)+", text, re.M))
+    config = parse(re.sub("^#", "", tables, flags=re.M), environ)
+    files, web = config.mcp.servers
+    assert (files.name, len(files.rules), web.name) == ("files", 7, "web")
+    assert web.oauth is not None and web.rules[0].hosts == ("*.example.com",)
 
 
 def test_the_page_about_configuration_is_what_the_types_say() -> None:
@@ -797,7 +925,8 @@ def test_the_page_about_configuration_is_what_the_types_say() -> None:
 
 def test_the_page_has_every_key() -> None:
     page = configdoc.render()
-    kinds: list[type[Section]] = [*TABLES.values(), Timeouts, Demo]
+    kinds: list[type[Section]] = [*TABLES.values(), Timeouts, Entra, Demo]
+    kinds += [Argument, Audit, Oauth, Restarts, ServerLimits, ServerTools]
     for kind in kinds:
         for f in msgspec.structs.fields(kind):
             assert f"* - ``{f.name}``" in page

@@ -17,32 +17,46 @@ ALLOWED: Mapping[str, set[str]] = {
     "errors": set(),
     "events": {"errors"},
     "secret": set(),
-    "settings": {"secret"},
+    "settings": {"secret", "settings_mcp", "settings_types"},
+    "settings_mcp": {"secret", "settings_types"},
+    "settings_types": {"secret"},
     # bytes to values and back
     "wire": {"errors", "events"},
     # seams, and what is known about one exchange
-    "interfaces": {"errors", "events", "wire"},
+    "tools": {"errors", "wire"},
+    "interfaces": {"errors", "events", "tools", "wire"},
     "exchange": {"wire"},
     "timing": {"errors"},
     # decisions
     "guests": {"errors", "events", "wire"},
     "routing": {"errors", "events", "exchange", "guests", "interfaces", "wire"},
     # the rim towards the upstreams
+    "outbound": {"errors", "timing", "wire"},
     "providers": {
-        *("config", "errors", "events", "interfaces", "secret", "settings", "timing"),
-        "wire",
+        *("config", "errors", "events", "interfaces", "outbound", "secret", "settings"),
+        *("settings_types", "timing", "wire"),
     },
     # the rim towards the guests
     "surface": {
-        *("errors", "events", "exchange", "guests", "interfaces", "observability"),
-        *("routing", "timing", "wire", "__init__"),
+        *("errors", "events", "exchange", "guests", "interfaces", "mcp"),
+        *("observability", "routing", "timing", "tools", "wire", "__init__"),
     },
     "observability": {"errors", "exchange"},
+    # the host's tools
+    "storage": {"errors", "wire"},
+    "mcp": {
+        *("errors", "guests", "interfaces", "outbound", "secret", "settings"),
+        *("storage", "timing", "tools", "wire"),
+    },
     # configuration
-    "config": {"configcheck", "configrules", "configtext", "errors", "settings"},
+    "config": {
+        *("configcheck", "configmcp", "configrules", "configtext", "errors"),
+        "settings",
+    },
     "configcheck": {"configtext", "secret", "settings"},
-    "configdoc": {"secret", "settings"},
-    "configrules": {"configcheck", "configtext", "secret", "settings"},
+    "configdoc": {"secret", "settings", "settings_mcp"},
+    "configmcp": {"configcheck", "configrules", "settings"},
+    "configrules": {"configcheck", "configtext", "guests", "secret", "settings"},
     "configtext": {"errors"},
     # sockets and the operator's side
     "pathlock": {"errors"},
@@ -52,12 +66,16 @@ ALLOWED: Mapping[str, set[str]] = {
     "__init__": set(),
 }
 #: These put the others together, and nothing below them knows them.
-ABOVE = {"cli", "graph", "service", "tap", "testing"}
+ABOVE = {"cli", "graph", "service", "tap", "testing", "toolgraph"}
 
 #: Without a clock, a socket or Twisted: given the same, they do the same.
 PURE = (
-    *("errors", "events", "guests", "secret", "settings", "wire"),
-    *("providers.address", "providers.demo_script", "providers.retry_after"),
+    *("errors", "events", "guests", "secret", "wire"),
+    *("settings", "settings_mcp", "settings_types", "mcp.hygiene", "mcp.masking"),
+    *("mcp.granted", "mcp.redaction", "mcp.unseen", "mcp.client_session"),
+    *("mcp.handshake", "mcp.pending", "mcp.questions", "mcp.rounds", "mcp.heard"),
+    *("mcp.ourselves", "mcp.effects", "mcp.restarts", "mcp.child_settings"),
+    *("outbound.address", "outbound.retry_after", "providers.demo_script"),
     *("routing.health", "routing.table"),
 )
 IMPURE = {"asyncio", "io", "os", "random", "select", "socket", "threading", "time"}

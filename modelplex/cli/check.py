@@ -95,6 +95,8 @@ def _judged(config: Provider, models: Any) -> tuple[bool, str]:
     missing = sorted(n for n in wanted if not set("*?[") & set(n) and n not in known)
     if config.type == "ollama":  # which lists "llama3:latest" and takes "llama3"
         missing = [name for name in missing if f"{name}:latest" not in known]
+    if config.type == "azure":  # which lists what could be deployed
+        missing = []
     count = f"{len(known)} model{'s' * (len(known) != 1)}"
     if config.type == "demo" or not missing:
         return True, count

@@ -48,6 +48,15 @@ type = "demo"
 models = ["demo", "reliable"]
 priority = 2
 demo = {{ delay = 0.06 }}
+
+# A tool server, which runs on the host.
+[mcp]
+state = "{state}"
+[[mcp.servers]]
+name = "notes"
+command = "{python}"
+args = ["-m", "modelplex.cli.demo_tools"]
+tools = {{ deny = ["delete_*"] }}
 """
 
 _ABOUT = """\
@@ -84,6 +93,8 @@ def _shown(directory: str, stdout: TextIO) -> int:
     text = CONFIG.format(
         socket=socket,
         control=os.path.join(directory, "control.socket"),
+        state=os.path.join(directory, "state"),
+        python=sys.executable,
         nowhere=os.path.join(directory, "nothing.sock").replace("/", "%2F"),
     )
     shown = "".join(f"  {line}\n" for line in text.strip().splitlines())

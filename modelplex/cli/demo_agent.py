@@ -44,6 +44,7 @@ def main(socket: str) -> None:
     plain(client)
     streamed(client)
     with_a_tool(client)
+    with_tools_of_the_host(client)
     failover(client)
     refused(client)
 
@@ -116,9 +117,25 @@ def with_a_tool(client: Any) -> None:
     scene_ends()
 
 
+def with_tools_of_the_host(client: Any) -> None:
+    """The model uses a tool that runs on the host, as far as the agent may."""
+    scene(4, "A tool of the host, called by Modelplex under its permissions")
+    listed = client.get("/tools", cast_to=object)
+    names = [tool["name"] for tool in listed["data"]]
+    say("agent", f"sees the tools {', '.join(names)} (deleting is denied to it)")
+    say("agent", "What is on the list? shopping")
+    reply = client.chat.completions.create(
+        model="demo",
+        messages=[{"role": "user", "content": "shopping"}],
+        extra_body={"modelplex_tools": ["notes__*"]},
+    )
+    say("model", reply.choices[0].message.content)
+    scene_ends()
+
+
 def failover(client: Any) -> None:
     """A model whose first provider is down: the agent sees nothing of it."""
-    scene(4, "A provider is down, and the agent does not notice")
+    scene(5, "A provider is down, and the agent does not notice")
     say("agent", "Are you there? (asks for the model `reliable`)")
     raw = client.chat.completions.with_raw_response.create(
         model="reliable", messages=[{"role": "user", "content": "Are you there?"}]
@@ -132,7 +149,7 @@ def refused(client: Any) -> None:
     """A model that it was not given, and a way out that is closed."""
     import openai
 
-    scene(5, "What it was not given, it cannot reach")
+    scene(6, "What it was not given, it cannot reach")
     say("agent", "asks for the model `demmo`")
     try:
         client.chat.completions.create(

@@ -11,70 +11,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TextIO
 
-from attrs import frozen
-
+from modelplex.cli.vendors import VENDORS, Vendor, found_in
 from modelplex.config import Config, parse
 from modelplex.errors import ConfigError
 
-
-@frozen
-class Vendor:
-    """
-    A provider that is worth a section when its variable is set.
-
-    :ivar models: globs of families, not names: names change monthly.
-    """
-
-    variable: str
-    name: str
-    type: str
-    base_url: str
-    models: tuple[str, ...]
-    priority: int = 1
-
-
-VENDORS = (
-    Vendor(
-        "OPENAI_API_KEY",
-        "openai",
-        "openai",
-        "https://api.openai.com/v1",
-        ("gpt-*", "chatgpt-*", "o*", "text-embedding-*"),
-    ),
-    Vendor(
-        "ANTHROPIC_API_KEY",
-        "anthropic",
-        "anthropic",
-        "https://api.anthropic.com/v1",
-        ("claude-*",),
-    ),
-    Vendor(
-        "MISTRAL_API_KEY",
-        "mistral",
-        "openai",
-        "https://api.mistral.ai/v1",
-        ("*stral-*",),
-    ),
-    Vendor(
-        "DEEPSEEK_API_KEY",
-        "deepseek",
-        "openai",
-        "https://api.deepseek.com/v1",
-        ("deepseek-*",),
-    ),
-    Vendor("XAI_API_KEY", "xai", "openai", "https://api.x.ai/v1", ("grok-*",)),
-    Vendor(
-        "GROQ_API_KEY", "groq", "openai", "https://api.groq.com/openai/v1", ("*",), 2
-    ),
-    Vendor(
-        "OPENROUTER_API_KEY",
-        "openrouter",
-        "openai",
-        "https://openrouter.ai/api/v1",
-        ("*/*",),
-        2,
-    ),
-)
+_AZURE_ENDPOINT = "AZURE_OPENAI_ENDPOINT"
 
 _HEAD = """\
 # Modelplex: one socket that serves every model below to an agent without a network.
@@ -152,8 +93,11 @@ def render(environ: Mapping[str, str]) -> str:
 
     It names variables and holds none of their values.
     """
-    found = [v for v in VENDORS if environ.get(v.variable)]
+    found = found_in(environ)
     sections = [_section(vendor) for vendor in found]
+    azure = _azure(environ)
+    if azure:
+        sections.append(azure)
     ollama = _ollama_url(environ)
     if ollama:
         sections.append(_ollama(ollama))
@@ -166,6 +110,34 @@ def render(environ: Mapping[str, str]) -> str:
             + _off(_ollama("http://localhost:11434"))
         )
     return _HEAD + "".join(sections + others) + _TAIL
+
+
+def _azure(environ: Mapping[str, str]) -> str | None:
+    """
+    The section for the variables of Azure's own clients, or `None` without them.
+
+    A key alone does not say which resource it is for.
+    """
+    if not (environ.get("AZURE_OPENAI_API_KEY") and environ.get(_AZURE_ENDPOINT)):
+        return None
+    version = ""
+    if environ.get("OPENAI_API_VERSION"):
+        version = 'api_version = "${OPENAI_API_VERSION}"\n'
+    section = f"""
+# The models of Azure are the names of your deployments.
+[[providers]]
+name = "azure"
+type = "azure"
+base_url = "${{{_AZURE_ENDPOINT}}}"
+{version}api_key = "${{AZURE_OPENAI_API_KEY}}"
+models = ["*"]
+priority = 2
+"""
+    try:
+        parse(section, {**environ, "AZURE_OPENAI_API_KEY": "unseen"})
+    except ConfigError:
+        return None  # the others are of use without it
+    return section
 
 
 def _section(vendor: Vendor) -> str:

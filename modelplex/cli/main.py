@@ -21,6 +21,9 @@ COMMANDS = {
     "demo": "show what it does, with no key and no network",
     "status": "how a running modelplex is doing",
     "models": "the targets of a running modelplex and how each stands",
+    "tools": "the tool servers of a running modelplex; accept definitions, restart one",
+    "approve": "let calls of tools through that wait for you, or deny them",
+    "log": "the record of the calls of tools; verify that nothing is missing from it",
 }
 
 

@@ -27,18 +27,27 @@ class _UnixConnection(HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask(path: str, route: str, main_socket: str) -> Any:
+class NotThere(ControlError):
+    """What the route names does not exist, or not any more."""
+
+
+def ask(path: str, route: str, main_socket: str, body: Any = None) -> Any:
     """
     The JSON at `route` of the control socket at `path`.
 
     :param main_socket: what the operator named, for the error.
+    :param body: JSON to be posted there; ``None`` only looks.
+    :raises NotThere: the route is answered 404.
     :raises ControlError: nobody answers, or not as expected.
     """
     connection = _UnixConnection(path)
     try:
-        connection.request("GET", route)
+        if body is None:
+            connection.request("GET", route)
+        else:
+            connection.request("POST", route, msgspec.json.encode(body))
         response = connection.getresponse()
-        body = response.read(LONGEST)
+        answer = response.read(LONGEST)
     except (FileNotFoundError, ConnectionRefusedError):
         raise ControlError(
             f"no modelplex serves {main_socket}; start one, or name its socket with -s"
@@ -51,6 +60,8 @@ def ask(path: str, route: str, main_socket: str) -> Any:
         raise ControlError(f"{path}: no answer: {e}") from None
     finally:
         connection.close()
+    if response.status == 404:
+        raise NotThere(f"{path}: there is no {route}")
     if response.status != 200:
         raise ControlError(f"{path}: answered {response.status} to {route}")
-    return msgspec.json.decode(body)
+    return msgspec.json.decode(answer)

@@ -3,6 +3,8 @@ Anthropic's Messages API.
 
 What a model may be asked for differs from one to the next and changes monthly, so
 the API itself is asked once per model; until it has answered, the name is a guess.
+A guest that speaks it too gets the provider's bytes as they are, and the provider the
+guest's, but for the name of the model.
 """
 
 from __future__ import annotations
@@ -20,21 +22,28 @@ from modelplex.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from modelplex.providers.body import read_body
+from modelplex.outbound.body import read_body
+from modelplex.outbound.transport import Transport
+from modelplex.providers import counting
 from modelplex.providers.openai import model_names
 from modelplex.providers.plan import Plan, translated
-from modelplex.providers.transport import Transport
 from modelplex.timing import limited
 from modelplex.wire.anthropic.abilities import Abilities, from_model, guess
+from modelplex.wire.anthropic.count_tokens import ANTHROPIC_COUNT
 from modelplex.wire.anthropic.dialect import ANTHROPIC
+from modelplex.wire.anthropic.errors import decode_error
 from modelplex.wire.anthropic.request_out import encode_request
+from modelplex.wire.anthropic.tap import AnthropicTap, whole_tap
 from modelplex.wire.asked import Asked, Operation
+from modelplex.wire.reading import Reader
 
-__all__ = ["AnthropicPlanner", "headers", "model_names"]
+__all__ = ["AnthropicPlanner", "decode_error", "headers", "model_names"]
 
 VERSION = "v1"
 MODELS_PATH = "/models"
-OPERATIONS = frozenset({Operation.CHAT, Operation.COMPLETIONS})
+PATH = "/messages"
+COUNT_PATH = "/messages/count_tokens"
+OPERATIONS = frozenset({Operation.CHAT, Operation.COMPLETIONS, Operation.COUNT_TOKENS})
 
 _API_VERSION = b"2023-06-01"  # the last one that has sampling parameters
 _KNOWN = 256  # models whose abilities are remembered
@@ -64,20 +73,50 @@ class AnthropicPlanner:
     Plans requests to the Messages API.
 
     :ivar max_tokens: the longest answer, when the guest does not say.
+    :ivar limit: bytes that a reply which is not streamed may have.
     """
 
     max_tokens: int | None
+    limit: int
     _transport: Transport
     _headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     _clock: IReactorTime
     _abilities: dict[str, tuple[Abilities, float]] = field(factory=dict)
 
     async def __call__(self, asked: Asked, model: str) -> Plan:
+        if asked.operation is Operation.COUNT_TOKENS:
+            return self._counted(asked, model)
+        if asked.dialect.name == ANTHROPIC.name:
+            return self._passed(asked, model)
         request = asked.canonical_for(model, stream=True)
         if request.max_tokens is None and self.max_tokens is not None:
             request = evolve(request, max_tokens=self.max_tokens)
         abilities = await self._abilities_of(model)
-        return translated(ANTHROPIC, "/messages", encode_request(request, abilities))
+        return translated(asked, ANTHROPIC, PATH, encode_request(request, abilities))
+
+    def _passed(self, asked: Asked, model: str) -> Plan:
+        reader: Reader = (
+            AnthropicTap(decode_error, asked.noted)
+            if asked.stream
+            else whole_tap(decode_error, self.limit, asked.noted)
+        )
+        return Plan(
+            path=PATH,
+            body=asked.spliced(model, {}),
+            reader=reader,
+            streamed=asked.stream,
+            passed=True,
+            decode_error=decode_error,
+        )
+
+    def _counted(self, asked: Asked, model: str) -> Plan:
+        if counting.is_own(asked, ANTHROPIC_COUNT):
+            reader = whole_tap(decode_error, self.limit)
+            body = asked.spliced(model, {})
+            return counting.passed(COUNT_PATH, body, decode_error, reader)
+        return counting.translated(
+            asked, model, ANTHROPIC_COUNT, COUNT_PATH, decode_error, self.limit
+        )
 
     async def _abilities_of(self, model: str) -> Abilities:
         known = self._abilities.get(model)

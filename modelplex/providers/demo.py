@@ -24,16 +24,13 @@ from modelplex.providers.demo_script import compose, embedding
 from modelplex.settings import Demo
 from modelplex.timing import limited
 from modelplex.wire.asked import Asked, Operation
-from modelplex.wire.embeddings import (
-    EmbeddingsReply,
-    decode_openai_request,
-    encode_openai_reply,
-)
+from modelplex.wire.embeddings import EmbeddingsReply
 from modelplex.wire.openai.dialect import OPENAI_CHAT
+from modelplex.wire.openai.tap import whole_tap
 from modelplex.wire.reading import EventReader, Reader
-from modelplex.wire.tap import WholeTap
 
 MODELS = ("demo",)
+_OPERATIONS = frozenset({Operation.CHAT, Operation.COMPLETIONS, Operation.EMBEDDINGS})
 _SIZE = 16  # numbers in an embedding, unless asked otherwise
 _LONGEST = 4096  # numbers in an embedding
 
@@ -145,7 +142,7 @@ class DemoProvider:
         self.concern = self.name
 
     def serves(self, operation: Operation) -> bool:
-        return True
+        return operation in _OPERATIONS
 
     async def open(self, asked: Asked, model: str, within: float) -> IReply:
         until = self._clock.seconds() + within
@@ -167,12 +164,14 @@ class DemoProvider:
         return DemoReply(reader, False, batches, delay, until, self._clock)
 
     def _embeddings(self, asked: Asked, model: str, until: float) -> IReply:
-        request = decode_openai_request(asked.body)
+        assert asked.embeddings is not None
+        request = asked.embeddings.decode_request(asked.body)
         size = min(request.dimensions or _SIZE, _LONGEST)
         vectors = tuple(tuple(embedding(str(i), size)) for i in request.input)
         words = sum(len(str(i).split()) for i in request.input)
-        tap = WholeTap(OPENAI_CHAT.decode_error, limit=2**30)
-        tap.feed(encode_openai_reply(EmbeddingsReply(model, vectors, words), request))
+        reply = EmbeddingsReply(model, vectors, words)
+        tap = whole_tap(OPENAI_CHAT.decode_error, limit=2**30)
+        tap.feed(asked.embeddings.encode_reply(reply, request))
         return DemoReply(tap, True, [tap.eof()], 0.0, until, self._clock)
 
     async def list_models(self) -> Sequence[str]:

@@ -21,19 +21,22 @@ from modelplex.errors import (
     UpstreamTimeout,
 )
 from modelplex.interfaces import IModelProvider, IReply
-from modelplex.providers.body import read_body
+from modelplex.outbound.body import read_body
+from modelplex.outbound.response_head import head_of, header, wait_of
+from modelplex.outbound.transport import Transport
+from modelplex.providers.credentials import Credentials
 from modelplex.providers.plan import Plan, Planner
 from modelplex.providers.reply import UpstreamReply
-from modelplex.providers.retry_after import retry_after
-from modelplex.providers.transport import Transport
 from modelplex.timing import limited
 from modelplex.wire.asked import Asked, Operation
-from modelplex.wire.upstream import Complaint, classify, text_of
+from modelplex.wire.reasoning import Origin
+from modelplex.wire.relay import RelayReader
 
+# What a request means may depend on it, so a guest's own goes with the guest's bytes.
+_VERSION = b"anthropic-version"
 ERROR_BODY = 2**16  # bytes of an error that are read
 LISTING = 4 * 2**20  # bytes of a list of models that are read
 ASKING = 10.0  # seconds to list models
-_JSON = (b"content-type", b"application/json")
 
 
 @implementer(IModelProvider)
@@ -42,7 +45,8 @@ class HttpProvider:
     """
     One account at one upstream.
 
-    :ivar headers: the operator's, credentials included; sent with every request.
+    :ivar headers: the operator's; sent with every request.
+    :ivar credentials: further ones, if they have to be fetched.
     :ivar secrets: texts that must not appear in any error.
     :ivar limit: bytes that a reply which is not streamed may have.
     """
@@ -59,6 +63,8 @@ class HttpProvider:
     _clock: IReactorTime
     _models_path: str
     _model_names: Callable[[bytes], Sequence[str]]
+    _decode_error: Callable[[int, bytes], GatewayError]
+    _credentials: Credentials | None = None
     _now: Callable[[], float] = time
 
     def serves(self, operation: Operation) -> bool:
@@ -78,31 +84,42 @@ class HttpProvider:
         )
 
     async def _opened(self, asked: Asked, model: str, until: float) -> IReply:
+        asked = asked.toward(Origin(self.name, model))
         plan = await self._planner(asked, model)
-        response = await self._asked(asked, plan)
+        headers = self._headers
+        if self._credentials is not None:
+            headers = (*headers, *await self._credentials.headers())
+        response = await self._asked(asked, plan, headers)
         await self._refuse_errors(response, plan)
         reply = UpstreamReply(
             name=self.name,
             reader=plan.reader,
             passed=plan.passed,
             dropped=plan.dropped,
-            whole=not asked.stream,
+            whole=not (asked.stream or plan.relayed),
             limit=self._limit,
             idle=self._timeouts.idle,
             until=until,
             scrub=self._scrubbed,
             clock=self._clock,
         )
+        if isinstance(plan.reader, RelayReader):
+            plan.reader.head = head_of(response)
         await reply.opened(response)
         return reply
 
-    async def _asked(self, asked: Asked, plan: Plan) -> IResponse:
+    async def _asked(
+        self, asked: Asked, plan: Plan, headers: tuple[tuple[bytes, bytes], ...]
+    ) -> IResponse:
         """The answer's header; one that is streamed to us must come soon."""
         patience = self._timeouts.first_byte if plan.streamed else self._timeouts.total
-        sent = self._transport.post(
-            plan.path,
-            [*self._headers, _JSON, *(asked.headers if plan.passed else ())],
-            plan.body,
+        passed = asked.headers if plan.passed else ()
+        if any(name == _VERSION for name, _ in passed):
+            headers = tuple(one for one in headers if one[0] != _VERSION)
+        body = plan.body or None if plan.form is None else plan.form
+        kind = () if body is None else ((b"content-type", plan.media_type),)
+        sent = self._transport.request(
+            plan.method, plan.path, [*headers, *kind, *passed], body
         )
         return await limited(
             Deferred.fromCoroutine(sent),
@@ -112,9 +129,12 @@ class HttpProvider:
         )
 
     async def _refuse_errors(self, response: IResponse, plan: Plan) -> None:
-        kind = (_header(response, b"content-type") or "").lower()
+        kind = (header(response, b"content-type") or "").lower()
         streamed_as_json = plan.streamed and kind.startswith("application/json")
-        if response.code == 200 and not streamed_as_json and "text/html" not in kind:
+        page = "text/html" in kind and not plan.any_type
+        if plan.relayed and 200 <= response.code < 300 and not page:
+            return
+        if response.code == 200 and not streamed_as_json and not page:
             return
         body = await read_body(response, ERROR_BODY, self._clock, ASKING)
         if response.code == 200 and not streamed_as_json:
@@ -122,17 +142,18 @@ class HttpProvider:
         if response.code != 200 and response.code < 400:
             # A redirect is never followed: it would carry the key elsewhere.
             raise UpstreamError(f"{self.name}: answered {response.code}")
+        if response.code == 401 and self._credentials is not None:
+            self._credentials.refused()
         error = plan.decode_error(response.code, body)
-        error.retry_after = retry_after(
-            _header(response, b"retry-after"),
-            _header(response, b"retry-after-ms"),
-            self._now(),
-        )
+        wait = wait_of(response, self._now())
+        if wait is not None:  # else the body may have said
+            error.retry_after = wait
         raise self._scrubbed(error)
 
     def _scrubbed(self, error: GatewayError) -> GatewayError:
         """`error` without any of our secrets; providers quote keys back."""
-        for secret in self._secrets:
+        fetched = self._credentials.secrets if self._credentials is not None else ()
+        for secret in (*self._secrets, *fetched):
             if isinstance(error, UpstreamRejected):
                 words = error.message, error.type, error.code, error.param
                 said = " ".join(filter(None, words))
@@ -157,20 +178,20 @@ class HttpProvider:
         )
 
     async def _listed(self) -> Sequence[str]:
-        response = await self._transport.get(self._models_path, list(self._headers))
+        headers = list(self._headers)
+        if self._credentials is not None:
+            headers += await self._credentials.headers()
+        response = await self._transport.get(self._models_path, headers)
         body = await read_body(response, LISTING, self._clock, ASKING)
         if response.code != 200:
-            raise self._scrubbed(classify(response.code, Complaint(text_of(body))))
+            raise self._scrubbed(self._decode_error(response.code, body))
         return self._model_names(body)
 
     async def close(self) -> None:
+        if self._credentials is not None:
+            await self._credentials.close()
         await self._transport.close()
 
 
 def _without(secret: str, text: str | None) -> str | None:
     return text.replace(secret, "***") if text else text
-
-
-def _header(response: IResponse, name: bytes) -> str | None:
-    values = response.headers.getRawHeaders(name)
-    return values[0].decode("latin-1") if values else None

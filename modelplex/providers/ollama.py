@@ -9,23 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from attrs import define, evolve
+from attrs import define
 
 from modelplex.errors import UpstreamMalformed
+from modelplex.providers import embedding
 from modelplex.providers.plan import Plan, translated
 from modelplex.wire.asked import Asked, Operation
-from modelplex.wire.embeddings import (
-    decode_ollama_reply,
-    decode_openai_request,
-    encode_ollama_request,
-    encode_openai_reply,
-)
+from modelplex.wire.embeddings import OLLAMA_EMBEDDINGS
 from modelplex.wire.ollama.dialect import OLLAMA, OLLAMA_GENERATE
-from modelplex.wire.tap import WholeTap
+from modelplex.wire.ollama.errors import decode_error
+from modelplex.wire.ollama.tap import OllamaTap, whole_tap
+from modelplex.wire.reading import Reader
 
 VERSION = None
 MODELS_PATH = "/api/tags"
-OPERATIONS = frozenset(Operation)
+OPERATIONS = frozenset({Operation.CHAT, Operation.COMPLETIONS, Operation.EMBEDDINGS})
+_PATHS = {OLLAMA.name: "/api/chat", OLLAMA_GENERATE.name: "/api/generate"}
+
+__all__ = [
+    "MODELS_PATH",
+    "OPERATIONS",
+    "VERSION",
+    "OllamaPlanner",
+    "decode_error",
+    "headers",
+    "model_names",
+]
 
 
 def headers(key: str | None) -> list[tuple[bytes, bytes]]:
@@ -58,27 +67,37 @@ class OllamaPlanner:
     async def __call__(self, asked: Asked, model: str) -> Plan:
         if asked.operation is Operation.EMBEDDINGS:
             return self._embeddings(asked, model)
-        dialect, path = (
-            (OLLAMA_GENERATE, "/api/generate")
-            if asked.operation is Operation.COMPLETIONS
-            else (OLLAMA, "/api/chat")
+        if asked.dialect.name in _PATHS:
+            return self._passed(asked, model)
+        dialect = (
+            OLLAMA_GENERATE if asked.operation is Operation.COMPLETIONS else OLLAMA
         )
         request = asked.canonical_for(model, stream=True)
-        return translated(dialect, path, dialect.encode_request(request))
+        encoded = dialect.encode_request(request)
+        return translated(asked, dialect, _PATHS[dialect.name], encoded)
+
+    def _passed(self, asked: Asked, model: str) -> Plan:
+        # Without a word it streams.
+        changes = {} if asked.stream else {"stream": b"false"}
+        reader: Reader = (
+            OllamaTap(decode_error)
+            if asked.stream
+            else whole_tap(decode_error, self.limit)
+        )
+        return Plan(
+            path=_PATHS[asked.dialect.name],
+            body=asked.spliced(model, changes),
+            reader=reader,
+            streamed=asked.stream,
+            passed=True,
+            decode_error=decode_error,
+        )
 
     def _embeddings(self, asked: Asked, model: str) -> Plan:
-        request = decode_openai_request(asked.body)
-        encoded = encode_ollama_request(evolve(request, model=model))
-
-        def rewrite(body: bytes) -> bytes:
-            return encode_openai_reply(decode_ollama_reply(body), request)
-
-        return Plan(
-            path="/api/embed",
-            body=encoded.body,
-            reader=WholeTap(OLLAMA.decode_error, self.limit, rewrite),
-            streamed=False,
-            passed=True,
-            decode_error=OLLAMA.decode_error,
-            dropped=encoded.dropped,
+        path, limit = "/api/embed", self.limit
+        if embedding.embeddings_of(asked).name == OLLAMA_EMBEDDINGS.name:
+            body = asked.spliced(model, {})
+            return embedding.passed(path, body, decode_error, limit)
+        return embedding.translated(
+            asked, model, OLLAMA_EMBEDDINGS, path, decode_error, limit
         )

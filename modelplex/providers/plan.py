@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from attrs import frozen
+from twisted.web.iweb import IBodyProducer
 
 from modelplex.errors import GatewayError
 from modelplex.wire.asked import Asked
@@ -21,6 +22,9 @@ class Plan:
     :ivar path: below the API's version segment.
     :ivar streamed: the upstream is asked for a stream.
     :ivar passed: the reader gives bytes of the guest's own dialect.
+    :ivar form: instead of `body`, what is still arriving.
+    :ivar relayed: the answer goes to the guest with its own status and type.
+    :ivar any_type: a page in HTML is an answer, too.
     :ivar dropped: fields of the guest's request that this one does not carry.
     """
 
@@ -31,13 +35,18 @@ class Plan:
     passed: bool
     decode_error: Callable[[int, bytes], GatewayError]
     dropped: tuple[str, ...] = ()
+    method: bytes = b"POST"
+    media_type: bytes = b"application/json"
+    form: IBodyProducer | None = None
+    relayed: bool = False
+    any_type: bool = False
 
 
 Planner: TypeAlias = Callable[[Asked, str], Awaitable[Plan]]
 """Makes the plan for a request and the upstream's name of the model."""
 
 
-def translated(dialect: Dialect, path: str, encoded: Encoded) -> Plan:
+def translated(asked: Asked, dialect: Dialect, path: str, encoded: Encoded) -> Plan:
     """
     The plan for a request that was encoded into the upstream's own dialect.
 
@@ -47,7 +56,7 @@ def translated(dialect: Dialect, path: str, encoded: Encoded) -> Plan:
     return Plan(
         path=path,
         body=encoded.body,
-        reader=EventReader(dialect.decoder()),
+        reader=EventReader(dialect.decoder(), asked.recorder()),
         streamed=True,
         passed=False,
         decode_error=dialect.decode_error,

@@ -10,6 +10,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
@@ -19,7 +20,7 @@ from zope.interface import implementer
 from modelplex.errors import GatewayError, UpstreamMalformed, UpstreamTimeout
 from modelplex.events import Event
 from modelplex.interfaces import IReply, IReplySink
-from modelplex.providers.transport import body_failure, hang_up
+from modelplex.outbound.transport import body_failure, hang_up
 from modelplex.timing import IdleTimer
 from modelplex.wire.reading import Reader
 
@@ -66,6 +67,7 @@ class UpstreamReply(Protocol):
     _paused: bool = False
     _timer: IdleTimer | None = None
     _deadline: IDelayedCall | None = None
+    log = Logger()
 
     def opened(self, response: IResponse) -> Deferred[None]:
         """
@@ -127,9 +129,14 @@ class UpstreamReply(Protocol):
             self._stop_timers()
             return
         if reason.check(ResponseDone, PotentialDataLoss):
-            batch = self.reader.eof()
-            if batch:
-                self._give(batch)
+            try:
+                batch = self.reader.eof()
+            except Exception:  # a bug, which Twisted would swallow here
+                self.log.failure("The reader of {name}'s reply failed", name=self.name)
+                self.reader.error = GatewayError("internal error")
+            else:
+                if batch:
+                    self._give(batch)
         elif self.reader.error is None:
             self.reader.error = body_failure(reason, self.name)
         self._finish()

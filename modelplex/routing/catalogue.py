@@ -15,7 +15,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredList, FirstError
 from twisted.internet.interfaces import IReactorTime
 
-from modelplex.errors import GatewayError, UnknownModel
+from modelplex.errors import GatewayError, UnknownModel, UnknownRoute
 from modelplex.guests.policy import Policy
 from modelplex.routing.table import Candidate, Offer, RoutingTable
 from modelplex.wire.asked import Operation
@@ -54,6 +54,35 @@ class Catalogue:
         raise UnknownModel(
             f"the model {model!r} does not exist for this guest{hint}", param="model"
         )
+
+    def keeper(self, operation: Operation, policy: Policy) -> list[Candidate]:
+        """
+        Who keeps things for the guest that belong to no model, such as files.
+
+        It is always the same one, or nothing would be found again: of the providers
+        that serve `operation` and have any model the guest may use the first, by
+        priority and then as they are configured.
+
+        :raises UnknownRoute: there is none.
+        """
+        able = [
+            offer
+            for offer in self._table.offers
+            if offer.provider.serves(operation) and self._may_use(offer, policy)
+        ]
+        if not able:
+            raise UnknownRoute(f"no provider of this guest has {operation.value}")
+        first = min(able, key=lambda offer: offer.priority)
+        return [Candidate(first.provider, "", "", total=first.total)]
+
+    def _may_use(self, offer: Offer, policy: Policy) -> bool:
+        """Whether `policy` has a model of `offer`, as far as two globs can tell."""
+        provider = offer.provider.name
+        offered = (*offer.exact, *(glob for glob, _, _ in offer.globs))
+        if any(policy.permits(provider, name) for name in offered):
+            return True
+        named = (model.removeprefix(f"{provider}/") for model in policy.models)
+        return any(offer.candidate(name) is not None for name in named)
 
     async def names(self, policy: Policy) -> list[str]:
         """Every model the guest can see, sorted; asks upstreams that have globs."""

@@ -46,16 +46,29 @@ class Failover:
     log = Logger()
 
     async def open(
-        self, asked: Asked, candidates: Sequence[Candidate], exchange: Exchange
+        self,
+        asked: Asked,
+        candidates: Sequence[Candidate],
+        exchange: Exchange,
+        *,
+        first: Candidate | None = None,
+        until: float | None = None,
     ) -> tuple[Candidate, IReply]:
         """
         Ask the candidates, best first, within one deadline for all of them.
 
+        :param first: who is asked before all others, if it may be asked now.
+        :param until: the deadline on the clock, if the exchange's own is another.
         :raises GatewayError: nobody accepted; the most telling of their errors.
         """
-        deadline = exchange.started + max(c.total for c in candidates)
+        deadline = until
+        if deadline is None:
+            deadline = exchange.started + max(c.total for c in candidates)
         errors: list[GatewayError] = []
-        for candidate in self._health.rank(candidates, self._clock.seconds()):
+        ranked = self._health.rank(candidates, self._clock.seconds())
+        if first in ranked:
+            ranked = [first, *(c for c in ranked if c != first)]
+        for candidate in ranked:
             left = deadline - self._clock.seconds()
             if left <= 0:
                 break
@@ -72,7 +85,7 @@ class Failover:
                         told=e.told_operator,
                         request_id=exchange.request_id,
                     )
-                if not e.failover:
+                if not e.failover or asked.spent:
                     raise
                 errors.append(e)
             else:

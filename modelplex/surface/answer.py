@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
+from typing import cast
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -15,10 +17,11 @@ from modelplex.events import Event, gather
 from modelplex.exchange import Exchange
 from modelplex.interfaces import IReply, IReplySink
 from modelplex.routing.table import Candidate
+from modelplex.surface.inquiry import Inquiry
 from modelplex.surface.refusal import reason_phrase
-from modelplex.surface.request import GuestRequest
 from modelplex.wire.asked import Asked
 from modelplex.wire.dialect import Dialect, StreamEncoder
+from modelplex.wire.tap import Tap
 
 _DROPPED = 2000  # bytes of the header that lists what was dropped
 
@@ -32,25 +35,36 @@ class Answer:
     A streamed one starts when the reply does, or after `keepalive` seconds of
     waiting, when the guest is sent a comment so that it does not give up; from then
     on an error can only be told inside the stream.
+
+    :ivar reply: what was delivered, or is being.
+    :ivar body: the answer that was not streamed, once it is complete.
     """
 
-    _request: GuestRequest
+    _request: Inquiry
     _asked: Asked
     _exchange: Exchange
     _clock: IReactorTime
     _keepalive: float
-    _encoder: StreamEncoder = field(init=False)
+    _retold: Callable[[bytes], bytes] | None = None
+    reply: IReply | None = None
+    body: bytes = b""
+    _encoder: StreamEncoder | None = None
     _begun: bool = False
     _wrote: bool = False
     _alive: IDelayedCall | None = None
-    _reply: IReply | None = None
     _done: Deferred[None] | None = None
     _whole: list[Event] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        self._encoder = self._asked.dialect.encoder(self._asked.answering)
         if self._asked.stream and self._asked.dialect.keepalive:
             self._alive = self._clock.callLater(self._keepalive, self._still_alive)
+
+    @property
+    def encoder(self) -> StreamEncoder:
+        """What writes the stream, unless that is passed on."""
+        if self._encoder is None:
+            self._encoder = self._asked.dialect.encoder(self._asked.answering)
+        return self._encoder
 
     async def deliver(self, candidate: Candidate, reply: IReply) -> None:
         """
@@ -58,7 +72,7 @@ class Answer:
 
         Cancelling hangs up on the upstream.
         """
-        self._reply = reply
+        self.reply = reply
         if not self._begun:
             self._describe(candidate)
         if self._asked.stream:
@@ -69,13 +83,22 @@ class Answer:
         reply.deliver(self)
         await done
 
+    def tell(self, body: bytes) -> None:
+        """Answer with `body`, which nobody had to be asked for."""
+        self.close()
+        self._length(len(body))
+        self.body = body
+        self._exchange.status = 200
+        self._request.write(body)
+        self._request.finish()
+
     def refuse(self, error: GatewayError) -> None:
         """Tell the guest of an error, the way it still can be told."""
         self.close()
         self._exchange.error = error.kind
         if self._begun:
             self._exchange.status = 200
-            self._request.write(self._encoder.fail(error))
+            self._request.write(self._broken_off(error))
             self._request.finish()
         else:
             self._exchange.status = send_error(
@@ -117,11 +140,14 @@ class Answer:
         if self._exchange.first_event is None:
             self._exchange.first_event = self._clock.seconds()
         if isinstance(batch, bytes):
+            if self._retold is not None and batch:
+                batch = self._retold(batch)
             if not self._asked.stream:
                 self._length(len(batch))
+                self.body = batch
             data = batch
         elif self._asked.stream:
-            data = b"".join(map(self._encoder.encode, batch))
+            data = b"".join(map(self.encoder.encode, batch))
         else:
             self._whole += batch
             return
@@ -130,15 +156,16 @@ class Answer:
             self._request.write(data)
 
     def _ended(self) -> None:
-        assert self._reply is not None
+        assert self.reply is not None
         if not self._asked.stream:
-            if not self._reply.passed:
+            if not self.reply.passed:
                 whole = gather(self._whole)
                 body = self._asked.dialect.encode_reply(whole, self._asked.answering)
                 self._length(len(body))
                 self._request.write(body)
-        elif not self._reply.passed:
-            self._request.write(self._encoder.end())
+                self.body = body
+        elif not self.reply.passed:
+            self._request.write(self.encoder.end())
         self._exchange.status = 200
         self._finish()
 
@@ -146,7 +173,7 @@ class Answer:
         self._exchange.error = error.kind
         if self._begun:
             self._exchange.status = 200
-            self._request.write(self._encoder.fail(error))
+            self._request.write(self._broken_off(error))
         else:
             self._request.unregisterProducer()
             self._exchange.status = send_error(
@@ -156,11 +183,17 @@ class Answer:
             return
         self._finish()
 
+    def _broken_off(self, error: GatewayError) -> bytes:
+        """What ends a stream that has begun, right for where it stands."""
+        if self.reply is not None and self.reply.passed:
+            return cast(Tap, self.reply.reader).fail(error)
+        return self.encoder.fail(error)
+
     def _broken(self) -> None:
         """Let the coroutine that waits for the end raise what is being handled."""
         bug = Failure()
-        assert self._reply is not None
-        self._reply.stopProducing()
+        assert self.reply is not None
+        self.reply.stopProducing()
         if self._request.producer is not None:
             self._request.unregisterProducer()
         self.close()
@@ -215,14 +248,14 @@ def header_safe(text: str) -> bytes:
     return bytes(byte if 0x20 <= byte < 0x7F else 0x3F for byte in text.encode("utf-8"))
 
 
-def send_error(request: GuestRequest, dialect: Dialect, error: GatewayError) -> int:
+def send_error(request: Inquiry, dialect: Dialect, error: GatewayError) -> int:
     """Answer `error` in the guest's dialect and finish; gives the HTTP status."""
     request.write(error_body(request, dialect, error))
     request.finish()
     return request.code
 
 
-def error_body(request: GuestRequest, dialect: Dialect, error: GatewayError) -> bytes:
+def error_body(request: Inquiry, dialect: Dialect, error: GatewayError) -> bytes:
     """The body that tells of `error`; status and headers are set."""
     status, body = dialect.encode_error(error, request.request_id)
     request.setResponseCode(status, reason_phrase(status))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import connectionDone
@@ -36,6 +36,9 @@ LINGER_BYTES = 128 * 2**20
 #: header is given to it without the body that arrived with it.
 _WORTH_SPLITTING = 2048  # bytes
 
+_SPACE = b" \t\r\n"
+_LEADING = 1024  # bytes of it before a connection must have said what it speaks
+
 
 class State(Enum):
     """What the connection waits for."""
@@ -47,6 +50,33 @@ class State(Enum):
     RUNNING = "the answer"
     REFUSED = "the guest to read an error and go"
     CLOSING = "the last bytes to leave"
+    UPGRADED = "whatever a protocol of its own says"
+
+
+class Upgraded(Protocol):
+    """What is spoken on a connection that has left HTTP."""
+
+    @property
+    def busy(self) -> bool:
+        """Something is being answered, or the end has not been said."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take what has arrived."""
+
+    def resumed(self) -> None:
+        """What was written has left."""
+
+    def sweep(self, now: float) -> None:
+        """Act on what has taken too long; called every second."""
+
+    def finish_up(self) -> None:
+        """Begin nothing new, and close once nothing runs."""
+
+    def input_ended(self) -> None:
+        """The guest sends no more; it may still be reading."""
+
+    def lost(self) -> None:
+        """The connection is gone."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -70,10 +100,14 @@ class GuestChannel(HTTPChannel):
     #: Accepted while the site had enough connections already.
     surplus = False
 
+    _upgraded: Upgraded | None = None
+    _lines = False  # what is upgraded never was HTTP
+    _leading = b""  # space, before it is known what is spoken
     _since = 0.0
     _read_closed = False
     _flushed = False  # our side is shut: a refusal has left
     _discarded = 0  # bytes
+    _held_since: float | None = None  # a body is not read, for whom it goes to
     _pipelined = 0  # bytes
 
     # What the site sees.
@@ -88,17 +122,33 @@ class GuestChannel(HTTPChannel):
         """A request is being received or answered, or its answer has not left."""
         if self.state is State.REFUSED:
             return not self._flushed
+        if self.state is State.UPGRADED and self._upgraded is not None:
+            return self._upgraded.busy
         return self.state is not State.IDLE and self.state is not State.FRESH
+
+    @property
+    def blocked(self) -> bool:
+        """The guest does not read what was written."""
+        return self._waitingForTransport
+
+    def upgrade(self, protocol: Upgraded) -> None:
+        """Leave HTTP: what arrives from now on is for `protocol`."""
+        self._upgraded = protocol
+        self._enter(State.UPGRADED)
 
     def finish_up(self) -> None:
         """Serve no further request: close now if idle, else after the answer."""
-        if self.state is State.IDLE or self.state is State.FRESH:
+        if self.state is State.UPGRADED and self._upgraded is not None:
+            self._upgraded.finish_up()
+        elif self.state is State.IDLE or self.state is State.FRESH:
             self.loseConnection()
         elif self.state is State.BODY or self.state is State.RUNNING:
             self.persistent = False
             request = self.requests[0]
             if not request.startedWriting:
                 request.responseHeaders.setRawHeaders(b"connection", [b"close"])
+            if request.drained is not None:
+                request.drained()
 
     def abort(self) -> None:
         """Cut the connection; what runs for it is cancelled."""
@@ -108,6 +158,10 @@ class GuestChannel(HTTPChannel):
         """Act on what has taken too long; called every second."""
         limits = self.site.limits
         waited = now - self._since
+        if self._held_since is not None:
+            waited -= now - self._held_since
+        if self.state is State.UPGRADED and self._upgraded is not None:
+            self._upgraded.sweep(now)
         match self.state:
             case State.FRESH if waited >= limits.header_timeout:
                 self.loseConnection()
@@ -126,7 +180,8 @@ class GuestChannel(HTTPChannel):
 
     def check(self) -> bool:
         """Cut the connection if the guest has hung up; whether to ask again."""
-        if self.state is not State.RUNNING:
+        waits = self.state is State.RUNNING or self._held_since is not None
+        if not waits and not (self.state is State.UPGRADED and self._read_closed):
             return False
         if hung_up(self.transport):
             self.abort()
@@ -153,11 +208,36 @@ class GuestChannel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:
         """Take what arrived, or drop it when a refusal was sent already."""
         if self.state is State.IDLE or self.state is State.FRESH:
+            if self.state is State.FRESH and self.site.lines is not None:
+                data = self._without_lines(data)
+                if not data:
+                    return
             end = data.find(b"\r\n\r\n") + 4
             if 4 <= end < len(data) - _WORTH_SPLITTING:
                 self._parse(data[:end])
                 data = data[end:]
+        elif self._lines and self._upgraded is not None:
+            self._upgraded.dataReceived(data)
+            return
         self._parse(data)
+
+    def _without_lines(self, data: bytes) -> bytes:
+        """What of the first bytes is for HTTP: all, or nothing (yet)."""
+        if data[:1] not in b"{" + _SPACE and not self._leading:
+            return data
+        data, self._leading = self._leading + data, b""
+        said = data.lstrip(_SPACE)
+        if not said and len(data) <= _LEADING:
+            self._leading = data
+            return b""
+        if not said.startswith(b"{"):
+            return data
+        assert self.site.lines is not None
+        self._lines = True
+        talk = self.site.lines(self)
+        self.upgrade(talk)
+        talk.dataReceived(said)
+        return b""
 
     def _parse(self, data: bytes) -> None:
         if self.refused:
@@ -174,13 +254,28 @@ class GuestChannel(HTTPChannel):
 
     def pauseProducing(self) -> None:
         """The guest reads more slowly than it is sent to."""
-        self._stall.begin(self.site.seconds())
+        if not self._waitingForTransport:  # it is said again at every write
+            self._stall.begin(self.site.seconds())
         super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The guest has read what it was sent."""
+        super().resumeProducing()
+        if self._held_since is not None:
+            self._networkProducer.pauseProducing()
+        if self.state is State.UPGRADED and self._upgraded is not None:
+            self._upgraded.resumed()
 
     def readConnectionLost(self) -> None:
         """The guest sends no more; it may still be reading."""
         self._read_closed = True
-        if self.state is not State.RUNNING:
+        if self.state is State.UPGRADED and self._upgraded is not None:
+            if hung_up(self.transport) is False:
+                self.site.watch(self)
+                self._upgraded.input_ended()
+            else:
+                self.abort()
+        elif self.state is not State.RUNNING:
             self._input_ended()
         elif hung_up(self.transport) is False:
             # The reactor stops watching a connection that was read to its end.
@@ -198,6 +293,8 @@ class GuestChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It is gone: cancel what runs for it."""
         super().connectionLost(reason)
+        if self._upgraded is not None:
+            self._upgraded.lost()
         self.site.forget(self)
 
     def loseConnection(self) -> None:
@@ -273,6 +370,10 @@ class GuestChannel(HTTPChannel):
             return
         self._enter(State.BODY)
         super().allHeadersReceived()
+        try:
+            self.requests[-1].begin(self._command, self._path, self._version)
+        except GatewayError as e:
+            self.refuse(e)
 
     def _objection(self) -> GatewayError | None:
         limits = self.site.limits
@@ -294,6 +395,9 @@ class GuestChannel(HTTPChannel):
         if not self._handlingRequest:
             super().rawDataReceived(data)
             return
+        if self._upgraded is not None:
+            self._upgraded.dataReceived(data)
+            return
         self._dataBuffer.append(data)
         self._pipelined += len(data)
         if self._pipelined > self._optimisticEagerReadSize:
@@ -305,12 +409,26 @@ class GuestChannel(HTTPChannel):
         """Run the request, unless it was refused on the way."""
         if self.refused:
             return
+        self.release()
         self._enter(State.RUNNING)
         super().allContentReceived()
+
+    def writeHeaders(
+        self, version: bytes, code: bytes, reason: bytes, headers: Any
+    ) -> None:
+        """Say that no request can follow an answer that comes before its request."""
+        if self.state is State.BODY:
+            self.persistent = False
+            headers.setRawHeaders(b"connection", [b"close"])
+        super().writeHeaders(version, code, reason, headers)
 
     def requestDone(self, request: GuestRequest) -> None:
         """Its answer is complete; go on with what was sent ahead, if anything."""
         self._pipelined = 0
+        if self.state is State.BODY:
+            self._linger()
+            self.site.settle()
+            return
         if self.state is State.RUNNING:
             self._enter(State.IDLE)
         super().requestDone(request)
@@ -329,22 +447,45 @@ class GuestChannel(HTTPChannel):
         """
         if self.refused:
             return
+        if self.state is State.BODY and self.requests[-1].interrupt(error):
+            return
         assert self.transport is not None
         headers = self.requests[-1].requestHeaders if self.requests else Headers()
         self.transport.write(
             refusal(
-                self.site.rendered(error),
+                self.site.rendered(error, getattr(self, "_path", b"")),
                 request_id(headers, self.site.new_id),
                 self.site.date(),
                 without_body=getattr(self, "_command", b"") == b"HEAD",
             )
         )
+        self._linger()
+
+    def hold(self) -> None:
+        """Read no more of a body, as whoever it goes to does not take it."""
+        if self._held_since is None and self.state is State.BODY:
+            self._held_since = self.site.seconds()
+            self._networkProducer.pauseProducing()
+            self.site.watch(self)  # as a hang-up is not seen while not reading
+
+    def release(self) -> None:
+        """Read on; the guest is not blamed for the time that has passed."""
+        since, self._held_since = self._held_since, None
+        if since is not None:
+            self._since += self.site.seconds() - since
+            if not self._waitingForTransport:
+                self._networkProducer.resumeProducing()
+
+    def _linger(self) -> None:
+        """The answer is written: drop what comes, and close once it may be read."""
+        self._held_since = None
         self.requests.clear()
         self.clearLineBuffer()
         self.setRawMode()
         if self._read_closed:
             self.loseConnection()
             return
+        assert self.transport is not None
         self._enter(State.REFUSED)
         self._stall.begin(self.site.seconds())
         self._networkProducer.unregisterProducer()

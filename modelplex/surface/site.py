@@ -14,7 +14,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from modelplex.errors import GatewayError
-from modelplex.surface.channel import GuestChannel
+from modelplex.surface.channel import GuestChannel, Upgraded
+from modelplex.surface.paths import Route
 from modelplex.surface.refusal import RenderedError
 from modelplex.surface.request import GuestRequest
 
@@ -50,6 +51,9 @@ class GuestSite(Site):
     while there are connections.
 
     :ivar limits: read at every use.
+    :ivar route: what a path means; by default what it says.
+    :ivar lines: begins what is spoken on a connection whose first byte is a brace;
+        by default only HTTP is.
     :ivar draining: no connection is kept for another request.
     """
 
@@ -63,12 +67,16 @@ class GuestSite(Site):
         *,
         limits: Limits,
         reactor: IReactorTime,
-        render_error: Callable[[GatewayError], RenderedError],
+        render_error: Callable[[GatewayError, bytes], RenderedError],
+        route: Callable[[str], Route] = Route,
         new_id: Callable[[], str] = new_request_id,
+        lines: Callable[[GuestChannel], Upgraded] | None = None,
     ) -> None:
         super().__init__(resource, reactor=reactor, parsePOSTFormSubmission=False)
         self.limits = limits
         self.new_id = new_id
+        self.route = route
+        self.lines = lines
         self.seconds = reactor.seconds
         self._render_error = render_error
         self._channels: set[GuestChannel] = set()
@@ -107,9 +115,9 @@ class GuestSite(Site):
 
     # For the channels.
 
-    def rendered(self, error: GatewayError) -> RenderedError:
-        """`error` as the guest sees it."""
-        status, headers, body = self._render_error(error)
+    def rendered(self, error: GatewayError, path: bytes) -> RenderedError:
+        """`error` as a guest sees it that asked for `path`, as far as that is known."""
+        status, headers, body = self._render_error(error, path)
         if error.retry_after is not None and not any(
             name.lower() == b"retry-after" for name, _ in headers
         ):

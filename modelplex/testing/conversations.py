@@ -86,7 +86,8 @@ def _documents(features: frozenset[Feature]) -> SearchStrategy[Document] | None:
     )
     if sources is None:
         return None
-    titles = st.sampled_from([None, "a title.pdf"])
+    titled = ["a title.pdf"] if Feature.DOCUMENT_TITLE in features else []
+    titles = st.sampled_from([None, *titled])
     return st.builds(Document, sources, titles, cache=marks(features))
 
 

@@ -23,6 +23,8 @@ _DELTAS = {
     "text": {"text_delta", "citations_delta"},
     "thinking": {"thinking_delta", "signature_delta"},
     "tool_use": {"input_json_delta"},
+    "mcp_tool_use": {"input_json_delta"},
+    "mcp_tool_result": set[str](),
     "redacted_thinking": set[str](),
 }
 
@@ -57,6 +59,7 @@ def read_message(stream: bytes) -> dict[str, Any]:
     while middle:
         message["content"].append(_block(middle, len(message["content"])))
     assert message["content"], "no block at all"
+    _answered(message["content"])
     assert delta["type"] == "message_delta"
     assert delta["delta"]["stop_reason"] in _STOP_REASONS
     _counts(delta["usage"], "output_tokens")
@@ -87,7 +90,7 @@ def _block(events: list[dict[str, Any]], index: int) -> dict[str, Any]:
             break
         assert event["type"] == "content_block_delta"
         _apply(block, event["delta"], partial)
-    if block["type"] == "tool_use":
+    if block["type"] in ("tool_use", "mcp_tool_use"):
         assert block["input"] == {}, "input is built from deltas only"
         block["input"] = json.loads("".join(partial) or "{}")
         assert isinstance(block["input"], dict)
@@ -95,6 +98,21 @@ def _block(events: list[dict[str, Any]], index: int) -> dict[str, Any]:
     if block["type"] == "thinking":
         assert block["signature"], "agents send it back and need a signature"
     return block
+
+
+def _answered(content: list[dict[str, Any]]) -> None:
+    """Each call that was made for the guest has one result, which comes after it."""
+    waiting: set[str] = set()
+    for block in content:
+        if block["type"] == "mcp_tool_use":
+            assert block["server_name"], "the server has no name"
+            assert block["id"] not in waiting, "two calls have one id"
+            waiting.add(block["id"])
+        elif block["type"] == "mcp_tool_result":
+            waiting.remove(block["tool_use_id"])
+            assert isinstance(block["is_error"], bool)
+            assert all(piece["type"] == "text" for piece in block["content"])
+    assert not waiting, "a call has no result"
 
 
 def _apply(block: dict[str, Any], delta: dict[str, Any], partial: list[str]) -> None:

@@ -17,6 +17,7 @@ _CALLS = {
     "function_call": ("arguments", "response.function_call_arguments"),
     "custom_tool_call": ("input", "response.custom_tool_call_input"),
 }
+_BESIDE = frozenset({*_CALLS, "mcp_call"})  # may be open while others are
 _TEXTS = {
     "output_text": ("text", "response.output_text"),
     "refusal": ("refusal", "response.refusal"),
@@ -107,8 +108,8 @@ def _take(event: Event, items: list[_Item]) -> None:
     if kind == "response.output_item.added":
         assert index == len(items), "an index is left out or comes twice"
         item = _Item(event["item"])
-        if item.kind not in _CALLS:
-            beside = [i for i in items if i.done is None and i.kind not in _CALLS]
+        if item.kind not in _BESIDE:
+            beside = [i for i in items if i.done is None and i.kind not in _BESIDE]
             assert not beside, "two items are written at once"
         _begins(item)
         items.append(item)
@@ -125,6 +126,10 @@ def _take(event: Event, items: list[_Item]) -> None:
             _message(item, event)
         case "reasoning":
             _reasoning(item, event)
+        case "mcp_list_tools":
+            _listing(item, event)
+        case "mcp_call":
+            _hosted(item, event)
         case _:
             _call(item, event)
 
@@ -136,6 +141,12 @@ def _begins(item: _Item) -> None:
             assert first["content"] == [] and first["role"] == "assistant"
         case "reasoning":
             assert first["summary"] == []
+        case "mcp_list_tools":
+            assert first["server_label"] and first["tools"] == []
+        case "mcp_call":
+            assert first["arguments"] == "" and first["status"] == "in_progress"
+            assert first["name"] and first["server_label"] is not None
+            assert first["output"] is None and first["error"] is None
         case _:
             key, _ = _CALLS[item.kind]
             assert first[key] == "" and first["call_id"] is not None
@@ -187,6 +198,34 @@ def _reasoning(item: _Item, event: Event) -> None:
             item.part_done(event)
 
 
+_LISTING = ["in_progress", "completed"]
+
+
+def _listing(item: _Item, event: Event) -> None:
+    item.closing.append(event["type"].removeprefix("response.mcp_list_tools."))
+    assert item.closing == _LISTING[: len(item.closing)]
+
+
+_MADE = ["mcp_call.in_progress", "mcp_call_arguments.done"]
+
+
+def _hosted(item: _Item, event: Event) -> None:
+    """Its arguments are told, and then how the call has ended."""
+    kind = event["type"].removeprefix("response.")
+    if kind == "mcp_call_arguments.delta":
+        assert item.closing == _MADE[:1], "arguments at the wrong time"
+        item.written += event["delta"]
+        return
+    if kind == "mcp_call_arguments.done":
+        assert event["arguments"] == item.written
+    item.closing.append(kind)
+    if len(item.closing) > len(_MADE):
+        assert kind in ("mcp_call.completed", "mcp_call.failed")
+        assert item.closing[:-1] == _MADE, "it ends twice, or too soon"
+    else:
+        assert item.closing == _MADE[: len(item.closing)]
+
+
 def _call(item: _Item, event: Event) -> None:
     key, prefix = _CALLS[item.kind]
     if event["type"] == f"{prefix}.delta":
@@ -207,6 +246,20 @@ def _done(item: _Item, done: dict[str, Any]) -> None:
             assert done["content"] == item.parts != []
         case "reasoning":
             assert done["summary"] == item.parts
+        case "mcp_list_tools":
+            assert item.closing == _LISTING and done["error"] is None
+            assert done["server_label"] == item.first["server_label"]
+            assert all(
+                {"name", "input_schema"} <= tool.keys() for tool in done["tools"]
+            )
+        case "mcp_call":
+            assert done["arguments"] == item.written and len(item.closing) == 3
+            failed = done["status"] == "failed"
+            assert not failed or done["error"]["type"] == "mcp_tool_execution_error"
+            assert item.closing[-1] == f"mcp_call.{done['status']}"
+            assert (done["error"] is not None) == failed
+            assert (done["output"] is None) == failed
+            assert done["server_label"] == item.first["server_label"]
         case _:
             key, _ = _CALLS[item.kind]
             assert item.closing and done[key] == item.written

@@ -8,15 +8,17 @@ events or a whole reply, or an error. Towards a provider: `encode_request`, then
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from attrs import frozen
+import msgspec
+from attrs import field, frozen
 
 from modelplex.errors import GatewayError
 from modelplex.events import Event, Reply, Request
 from modelplex.wire.fidelity import Fidelity
 from modelplex.wire.jsonobject import JsonObject
+from modelplex.wire.reasoning import IsForeign
 
 
 class StreamDecoder(Protocol):
@@ -47,12 +49,14 @@ class Answering:
     :ivar created: seconds since 1970.
     :ivar include_usage: the guest asked for usage in a stream.
     :ivar id: replaces the id of the provider when that is empty.
+    :ivar echo: members of the request that the reply repeats, where a dialect does.
     """
 
     model: str
     created: int
     include_usage: bool = False
     id: str = ""
+    echo: Mapping[str, msgspec.Raw] = field(factory=dict)
 
 
 class StreamEncoder(Protocol):
@@ -91,6 +95,8 @@ class Dialect:
     :ivar encode_request: `request.model` is already the provider's name for it.
     :ivar decode_error: (HTTP status, body) to the error it means.
     :ivar encode_error: (error, request id) to HTTP status and body.
+    :ivar without_foreign: changes that take out of a request which is passed on the
+        reasoning that its provider did not write.
     """
 
     name: str
@@ -105,3 +111,6 @@ class Dialect:
     encoder: Callable[[Answering], StreamEncoder]
     decode_error: Callable[[int, bytes], GatewayError]
     encode_error: Callable[[GatewayError, str], tuple[int, bytes]]
+    without_foreign: Callable[
+        [JsonObject, IsForeign | None], Mapping[str, bytes | None]
+    ] = lambda body, foreign: {}

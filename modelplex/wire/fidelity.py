@@ -43,6 +43,7 @@ class Feature(Enum):
     AUDIO = "input_audio"
     DOCUMENT = "file"
     DOCUMENT_URL = "file by URL"
+    DOCUMENT_TITLE = "file.filename"
     FILE_ID = "file_id"
     TOOLS = "tools"
     CUSTOM_TOOLS = "custom tools"
@@ -120,15 +121,23 @@ class Fidelity:
     A dialect's declaration: a verdict for every `Feature`.
 
     :ivar title: how a person calls the dialect, as in "Ollama chat".
+    :ivar proves: takes reasoning back that its own provider signed or sealed. Whose a
+        block is only the encoder can tell, so it lists those that it leaves out.
     """
 
     title: str
     verdicts: Mapping[Feature, Verdict]
+    proves: bool = False
 
     def __attrs_post_init__(self) -> None:
         missing = [f.name for f in Feature if f not in self.verdicts]
         if missing:
             raise ValueError(f"{self.title}: no verdict for {', '.join(missing)}")
+
+
+_REASONING = frozenset(
+    {Feature.THINKING_BLOCKS, Feature.THINKING_SIGNATURE, Feature.REDACTED_THINKING}
+)
 
 
 def admit(request: Request, fidelity: Fidelity) -> tuple[str, ...]:
@@ -146,7 +155,9 @@ def admit(request: Request, fidelity: Fidelity) -> tuple[str, ...]:
             raise UnsupportedField(
                 f"{name}: {fidelity.title} cannot express this{why}", param=name
             )
-        if verdict.fate is Fate.DROPPED:
+        if verdict.fate is Fate.DROPPED and not (
+            fidelity.proves and feature in _REASONING
+        ):
             lost[name] = None
     return tuple(lost)
 
@@ -166,6 +177,11 @@ def features(request: Request) -> Iterator[tuple[Feature, str]]:
             yield Feature.MESSAGE_NAME, f"{where}.name"
         for part in message.parts:
             yield from _part(part, f"{where}.content")
+
+
+def reasoning_name(part: Thinking | RedactedThinking) -> str:
+    """The field to name for a block of reasoning that is left out."""
+    return "reasoning_content" if isinstance(part, Thinking) else "reasoning_details"
 
 
 def _settings(request: Request) -> Iterator[tuple[Feature, str]]:
@@ -241,14 +257,18 @@ def _part(part: Part, where: str) -> Iterator[tuple[Feature, str]]:
                     yield Feature.FILE_ID, where
                 case _:
                     yield Feature.DOCUMENT, where
+            if part.title:
+                yield Feature.DOCUMENT_TITLE, "file.filename"
+            if part.context:
+                yield Feature.DOCUMENT_TITLE, "document.context"
             if part.citations:
                 yield Feature.CITATIONS, where
         case Thinking():
-            yield Feature.THINKING_BLOCKS, "reasoning_content"
+            yield Feature.THINKING_BLOCKS, reasoning_name(part)
             if part.signature is not None:
                 yield Feature.THINKING_SIGNATURE, "reasoning_details"
         case RedactedThinking():
-            yield Feature.REDACTED_THINKING, "reasoning_details"
+            yield Feature.REDACTED_THINKING, reasoning_name(part)
         case ToolCall():
             if part.custom:
                 yield Feature.CUSTOM_TOOLS, where

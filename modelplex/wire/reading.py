@@ -2,8 +2,8 @@
 What is learnt from a reply while it passes: usage, why it ended, whether it broke.
 
 A `Reader` takes the upstream's bytes and gives batches for the guest's side. Two
-kinds exist: a tap looks at bytes that go through as they are (`modelplex.wire.tap`),
-and an `EventReader` turns them into canonical events.
+kinds exist: a `modelplex.wire.tap.Tap` looks at bytes that go through as they are, and
+an `EventReader` turns them into canonical events.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from attrs import define
 from modelplex.errors import GatewayError
 from modelplex.events import ANNOUNCING, Event, Failed, Finished, Usage, UsageReported
 from modelplex.wire.dialect import StreamDecoder
+from modelplex.wire.reasoning import Recorder
 
 
 class Reader(Protocol):
@@ -43,9 +44,10 @@ class Reader(Protocol):
 
 @define(eq=False)
 class EventReader:
-    """A reader whose batches are canonical events."""
+    """A reader whose batches are canonical events; a recorder is shown each."""
 
     _decoder: StreamDecoder
+    _recorder: Recorder | None = None
     meaningful: bool = False
     done: bool = False
     usage: Usage | None = None
@@ -61,6 +63,8 @@ class EventReader:
     def _noted(self, events: list[Event]) -> list[Event]:
         self.done = self._decoder.done
         for event in events:
+            if self._recorder is not None:
+                self._recorder.saw(event)
             if isinstance(event, UsageReported):
                 self.usage = event.usage
             elif isinstance(event, Finished):

@@ -1,159 +1,120 @@
 """
-Readers for replies that pass through: OpenAI's streams, and whole JSON replies.
+What all readers of replies that pass through have in common, whatever the dialect.
 
 A stream is relayed event by event, as it came. Only whole events are passed on, so
-that a stream that is cut in the middle of one can still end with a clean error.
+that a stream that is cut in the middle of one can still end with a clean error. How
+the events of a dialect are read is in its own package: `modelplex.wire.openai.tap`
+and so on.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
-from attrs import define, field
+from attrs import define, field, frozen
 
-from modelplex.errors import (
-    BadRequest,
-    GatewayError,
-    UpstreamCut,
-    UpstreamMalformed,
-)
+from modelplex.errors import GatewayError, UpstreamCut, UpstreamError, UpstreamMalformed
 from modelplex.events import Usage
 from modelplex.wire import sse
-from modelplex.wire.jsonobject import open_object
-from modelplex.wire.openai.usage import UsageShape, usage_of
+from modelplex.wire.reading import Reader
 
-_NULL_USAGE = re.compile(rb',[ ]*"usage"[ ]*:[ ]*null')
 _ENDED = re.compile(rb"(?>\r\n|\n|\r){2,}")  # an event, and the empty line after it
 _ID = re.compile(rb"^id:[^\r\n]*(?:\r\n|\n|\r)", re.MULTILINE)
-_EMPTY = (b"null", b'""', b"[]", b"{}")
-_ABSENT = msgspec.Raw()  # not None: a union with Raw takes nothing but null
-_NO_ERROR = (b"", b"null")
+_BOM = b"\xef\xbb\xbf"
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ERROR = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[Any])
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading JSON raises for whatever a provider may send."""
+
+DecodeError: TypeAlias = Callable[[int, bytes], GatewayError]
+"""What a dialect, or a server with errors of its own, makes of (HTTP status, body)."""
+
+Noted: TypeAlias = Callable[[str], None]
+"""Is told of opaque proofs that pass, as the dialect writes them; some come twice."""
+
+Take: TypeAlias = Callable[[bytes | None, bytes], bytes]
+"""Given an event's payload, if it has one, and the event: what of it passes."""
 
 
-class _Choice(msgspec.Struct):
-    finish_reason: str | None = None
+class Tap(Reader, Protocol):
+    """A reader that passes bytes of the guest's own dialect."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The whole events that `chunk` completes."""
+
+    def eof(self) -> bytes:
+        """Call once when the upstream has ended."""
+
+    def fail(self, error: GatewayError) -> bytes:
+        """
+        The dialect's own in-band error; ends what has passed, wherever it stands.
+
+        Nothing more may be fed. Empty for a reply that passes only when it is whole.
+        """
 
 
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: UsageShape | msgspec.UnsetType | None = msgspec.UNSET
-    error: msgspec.Raw = _ABSENT
-
-
-class _FirstChoice(msgspec.Struct):
-    delta: dict[str, msgspec.Raw] | None = None
-    text: str | None = None  # completions have no delta
-    finish_reason: str | None = None
-
-
-class _FirstChunk(msgspec.Struct):
-    choices: list[_FirstChoice] | None = None
-    usage: UsageShape | msgspec.UnsetType | None = msgspec.UNSET
-    error: msgspec.Raw = _ABSENT
-
-
-_CHUNK = msgspec.json.Decoder(_Chunk)
-_FIRST_CHUNK = msgspec.json.Decoder(_FirstChunk)
+# --- streams of server-sent events ------------------------------------------
 
 
 @define(eq=False)
-class StreamTap:
+class Framing:
     """
-    Passes an OpenAI stream (chat or completions) and reads it on the way.
+    Cuts a stream into events, and joins what of them passes.
 
-    :ivar hide_usage: usage was asked for by us, not by the guest, who must not see
-        it: neither the closing chunk nor the nulls in all the others.
+    :ivar frames: what is cut and not complete.
     """
 
-    _decode_error: Callable[[int, bytes], GatewayError]
-    hide_usage: bool
-    meaningful: bool = False
-    done: bool = False
-    usage: Usage | None = None
-    finish: str | None = None
-    error: GatewayError | None = None
-    _frames: sse.Frames = field(factory=sse.Frames)
+    frames: sse.Frames = field(factory=sse.Frames)
+    _begun: bool = False
 
-    def feed(self, chunk: bytes) -> bytes:
-        if self.done or self.error is not None:
-            return b""
-        # One event in one chunk, as nearly all are: its only line ends are its last
-        # two bytes.
-        if (
-            chunk.find(b"\n") == len(chunk) - 2
-            and chunk.startswith(b"data: ")
-            and chunk.endswith(b"\n")
-            and not self._frames.unfinished
-            and b"\r" not in chunk
-        ):
-            return self._event(chunk[6:-2], chunk)
-        try:
-            block = self._frames.feed(chunk)
-        except UpstreamMalformed as e:
-            self.error = e
-            return b""
+    def feed(self, chunk: bytes, take: Take) -> bytes:
+        """
+        Give every event that `chunk` completes to `take`.
+
+        :raises UpstreamMalformed: an event is larger than the limit.
+        """
+        block = self.frames.feed(chunk)
         if not block:
             return b""
+        if not self._begun:
+            self._begun = True
+            block = block.removeprefix(_BOM)
         if b"\r" in block:
-            return b"".join(self._event(*pair) for pair in _framed(block))
+            return b"".join(
+                [take(p, f) if f.strip(b"\r\n") else f for p, f in _framed(block)]
+            )
+        cut = block.find(b"\n\n")
+        if cut and cut == len(block) - 2:  # one event, as in nearly all chunks
+            return take(payload_of(block[:cut]), block)
         passed = [
-            self._event(sse.data(event), event + b"\n\n") if event else b"\n\n"
+            take(payload_of(event), event + b"\n\n") if event else b"\n\n"
             for event in block.split(b"\n\n")[:-1]
         ]
         return b"".join(passed)
 
-    def eof(self) -> bytes:
-        rest = b""
-        unfinished = self._frames.rest
-        if not self.done and self.error is None and unfinished.strip():
-            # Both SDKs drop or misread an event without its empty line.
-            rest = self.feed(b"\n" if unfinished.endswith(b"\n") else b"\n\n")
-        if self.error is None and self.finish is None and not self.done:
-            self.error = UpstreamCut("the provider's stream ended before the answer")
-        return rest
+    def eof(self, take: Take) -> bytes:
+        """Give the last event to `take`, if only its empty line is missing."""
+        rest = self.frames.rest
+        payload = sse.data(rest)
+        if not rest.strip():
+            return b""
+        if payload and is_broken(payload) and not payload.startswith(b"[DONE]"):
+            return b""
+        # SDKs drop or misread an event without its empty line.
+        return self.feed(b"\n" if rest.endswith(b"\n") else b"\n\n", take)
 
-    def _event(self, payload: bytes | None, frame: bytes) -> bytes:
-        if self.done or self.error is not None:
-            return b""
-        if b"id:" in frame and _ID.search(frame):
-            # It sticks in a reader: the next comment, ours or the provider's, would be
-            # an event without data to the Python SDK.
-            frame = _ID.sub(b"", frame)
-        if not payload:
-            # A comment is a provider's keep-alive. An event without data, or with an
-            # empty one, kills both official SDKs.
-            told = payload is None and frame.startswith(b":")
-            return frame if told and sse.is_comment(frame) else b""
-        if payload.startswith(b"[DONE]"):
-            self.done = True
-            return frame
-        try:
-            chunk = (_CHUNK if self.meaningful else _FIRST_CHUNK).decode(payload)
-        except msgspec.ValidationError:
-            return frame  # JSON of a shape we do not know: not ours to judge
-        except (msgspec.DecodeError, RecursionError):
-            self.error = UpstreamMalformed("the provider's stream holds invalid JSON")
-            return b""
-        if chunk.error is not _ABSENT and bytes(chunk.error) != b"null":
-            self.error = self._decode_error(200, payload)
-            return b""
-        for choice in chunk.choices or ():
-            if choice.finish_reason is not None:
-                self.finish = choice.finish_reason
-        if not self.meaningful:
-            self.meaningful = self.finish is not None or _says_something(
-                cast(_FirstChunk, chunk)
-            )
-        if isinstance(chunk.usage, UsageShape):
-            self.usage = usage_of(chunk.usage)
-            if self.hide_usage and not chunk.choices:
-                return b""
-        elif self.hide_usage and chunk.usage is None:
-            return _without_null_usage(payload, frame)
-        return frame
+
+def payload_of(event: bytes) -> bytes | None:
+    """The same as `sse.data`, at once for an event of two lines as many write it."""
+    if event.startswith(b"event: "):
+        cut = event.find(b"\n")
+        if event.startswith(b"data: ", cut + 1) and event.find(b"\n", cut + 1) < 0:
+            return event[cut + 7 :]
+    return sse.data(event)
 
 
 def _framed(block: bytes) -> Iterator[tuple[bytes | None, bytes]]:
@@ -164,40 +125,96 @@ def _framed(block: bytes) -> Iterator[tuple[bytes | None, bytes]]:
         start = ended.end()
 
 
-def _without_null_usage(payload: bytes, frame: bytes) -> bytes:
-    """The event `frame` without the member ``"usage":null`` of its `payload`."""
-    # A raw quote cannot stand inside a JSON string, so the only one is the member.
-    if frame.count(b'"usage"') == 1:
-        hidden = frame.replace(b',"usage":null', b"")
-        if len(hidden) < len(frame):
-            return hidden
-        hidden, found = _NULL_USAGE.subn(b"", frame)
-        if found:
-            return hidden
+def is_broken(text: bytes) -> bool:
+    """Whether `text` is no JSON, or not all of it, or too deep for anybody."""
     try:
-        return sse.encode(open_object(payload).splice({"usage": None}))
-    except BadRequest:
-        return frame  # not ours to judge
-
-
-def _says_something(chunk: _FirstChunk) -> bool:
-    for choice in chunk.choices or ():
-        if choice.text:
-            return True
-        for key, value in (choice.delta or {}).items():
-            if key != "role" and bytes(value) not in _EMPTY:
-                return True
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return True
     return False
 
 
-class _Whole(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: UsageShape | None = None
-    error: msgspec.Raw = _ABSENT
+def wrong_with(
+    payload: bytes, decode_error: DecodeError, status: int = 200
+) -> GatewayError | None:
+    """
+    What is wrong with JSON of a shape we do not know.
+
+    That is not ours to judge, unless it is an error, or no JSON at all.
+    """
+    if is_error(payload):
+        return meant(decode_error, payload, status)
+    return no_json() if is_broken(payload) else None
 
 
-_WHOLE = msgspec.json.Decoder(_Whole)
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+def comment_only(payload: bytes | None, frame: bytes) -> bytes:
+    """
+    What passes of an event that has no payload.
+
+    A comment is a provider's keep-alive. An event without data, or with an empty one,
+    says nothing and kills OpenAI's SDKs.
+    """
+    told = payload is None and frame.startswith(b":")
+    return frame if told and sse.is_comment(frame) else b""
+
+
+def without_id(frame: bytes) -> bytes:
+    """
+    The event `frame` without its ``id``.
+
+    It sticks in a reader: the next comment, ours or the provider's, would be an event
+    without data to OpenAI's Python SDK.
+    """
+    return _ID.sub(b"", frame) if b"id:" in frame else frame
+
+
+def is_error(text: bytes) -> bool:
+    """Whether `text` is an object with an ``error``, or an array of one."""
+    if text.lstrip()[:1] not in (b"{", b"["):
+        return False
+    try:
+        found = _ERROR.decode(text)
+    except UNREADABLE:
+        return False
+    if isinstance(found, dict):
+        return bytes(found.get("error", b"null")) != b"null"
+    first = found[0] if found else None
+    return isinstance(first, dict) and first.get("error") is not None
+
+
+def meant(decode_error: DecodeError, body: bytes, status: int = 200) -> GatewayError:
+    """What an error in a stream means, however little of it can be read."""
+    try:
+        return decode_error(status, body)
+    except UNREADABLE:  # deep, and read with less of the stack in use, or no text
+        return UpstreamError("the provider broke off with an error")
+
+
+def no_json() -> UpstreamMalformed:
+    """What is wrong with a stream one of whose events cannot be read."""
+    return UpstreamMalformed("the provider's stream holds invalid JSON")
+
+
+def cut_short() -> UpstreamCut:
+    """What is wrong with a stream that has no end of its own."""
+    return UpstreamCut("the provider's stream ended before the answer")
+
+
+# --- replies in one piece ---------------------------------------------------
+
+
+@frozen
+class Seen:
+    """
+    What a whole reply says about itself.
+
+    :ivar finish: why the model stopped, in the dialect's word.
+    :ivar proofs: the opaque proofs in it, as the dialect writes them.
+    """
+
+    usage: Usage | None = None
+    finish: str | None = None
+    proofs: tuple[str, ...] = ()
 
 
 @define(eq=False)
@@ -206,17 +223,24 @@ class WholeTap:
     Passes one JSON reply, whole, and reads it.
 
     :ivar limit: bytes the reply may have.
-    :ivar rewrite: makes the reply one of OpenAI's shape, if it comes in another.
+    :param read: what a reply says, the one thing in which dialects differ. Raises the
+        error that it is, and ``msgspec.ValidationError`` if it is of a shape we do not
+        know, which is not ours to judge.
+    :param rewrite: makes the reply one of the guest's dialect, if it comes in another.
+    :ivar body: what has passed, for whoever remembers it.
     """
 
-    _decode_error: Callable[[int, bytes], GatewayError]
+    _decode_error: DecodeError
     limit: int
-    rewrite: Callable[[bytes], bytes] | None = None
+    _read: Callable[[bytes, DecodeError], Seen]
+    _rewrite: Callable[[bytes], bytes] | None = None
+    _noted: Noted | None = None
     meaningful: bool = False
     done: bool = False
     usage: Usage | None = None
     finish: str | None = None
     error: GatewayError | None = None
+    body: bytes = b""
     _chunks: list[bytes] = field(factory=list)
     _size: int = 0
 
@@ -237,38 +261,35 @@ class WholeTap:
         body = b"".join(self._chunks)
         self._chunks.clear()
         try:
-            return self._read(body)
+            self._pass(body)
         except msgspec.ValidationError:
-            return self._unread(body)
-        except (msgspec.DecodeError, RecursionError):
+            self.error = UpstreamMalformed("the provider's reply is no JSON object")
+        except UNREADABLE:
             self.error = UpstreamMalformed("the provider's reply is not JSON")
         except GatewayError as e:
             self.error = e
+        return self.body
+
+    def fail(self, error: GatewayError) -> bytes:
         return b""
 
-    def _unread(self, body: bytes) -> bytes:
-        """An object of a shape we do not know passes, if all of it is there."""
-        try:
-            _OBJECT.decode(body)
-        except msgspec.ValidationError:
-            self.error = UpstreamMalformed("the provider's reply is no JSON object")
-        except (msgspec.DecodeError, RecursionError):
-            self.error = UpstreamMalformed("the provider's reply is not JSON")
-        else:
-            self.meaningful = self.done = True
-            return body
-        return b""
-
-    def _read(self, body: bytes) -> bytes:
-        reply = _WHOLE.decode(body)
-        if bytes(reply.error) not in _NO_ERROR:
-            raise self._decode_error(200, body)
-        if self.rewrite is not None:
-            body = self.rewrite(body)
-            reply = _WHOLE.decode(body)
-        if reply.usage is not None:
-            self.usage = usage_of(reply.usage)
-        for choice in reply.choices or ():
-            self.finish = choice.finish_reason or self.finish
+    def _pass(self, body: bytes) -> None:
+        seen = self._seen(body)
+        if self._rewrite is not None:
+            body = self._rewrite(body)
+            seen = self._seen(body)
+        self.usage, self.finish, self.body = seen.usage, seen.finish, body
         self.meaningful = self.done = True
-        return body
+        if self._noted is not None:
+            for proof in seen.proofs:
+                self._noted(proof)
+
+    def _seen(self, body: bytes) -> Seen:
+        try:
+            return self._read(body, self._decode_error)
+        except msgspec.ValidationError:
+            _OBJECT.decode(body)  # all of it must be there
+            error = wrong_with(body, self._decode_error)
+            if error is not None:
+                raise error from None
+            return Seen()

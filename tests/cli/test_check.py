@@ -89,6 +89,8 @@ def test_mistakes_are_all_told_and_nothing_is_asked(tmp_path: Path) -> None:
         ("openai", ("gpt-4", "gpt-5"), ["gpt-4"], "gpt-5"),
         ("openai", {"fast": "gpt-4o-mini"}, ["gpt-4"], "gpt-4o-mini"),
         ("ollama", ("llama3",), ["llama3:latest"], ""),
+        ("azure", ("my-deployment",), ["gpt-4o"], ""),
+        ("gemini", ("gemini-x", "gemini-y"), ["gemini-x"], "gemini-y"),
     ],
 )
 def test_models_that_the_provider_does_not_list_are_told(

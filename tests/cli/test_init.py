@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelplex.cli import init
+from modelplex.cli.vendors import VENDORS
 from modelplex.config import load, parse
 
 KEYS = st.text(
     st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=40
 )
 ENVIRONMENTS = st.dictionaries(
-    st.sampled_from([vendor.variable for vendor in init.VENDORS]),
+    st.sampled_from([vendor.variable for vendor in VENDORS]),
     KEYS.map(lambda key: f"~key~{key}"),
 )
 HOSTS = st.sampled_from(
@@ -42,7 +43,8 @@ def initialise(
 def test_what_is_written_loads_with_a_provider_for_each_key_found(
     environ: dict[str, str], host: str | None
 ) -> None:
-    expected = {v.name for v in init.VENDORS if v.variable in environ}
+    used = {v.name: v.variable for v in reversed(VENDORS) if v.variable in environ}
+    expected = set(used)
     if host is not None:
         environ = {**environ, "OLLAMA_HOST": host}
         expected.add("ollama")
@@ -52,7 +54,7 @@ def test_what_is_written_loads_with_a_provider_for_each_key_found(
     assert config.warnings == ()
     assert not any(key in text for key in environ.values() if "~key~" in key)
     revealed = {k.reveal() for p in config.providers for k in p.api_keys}
-    assert revealed == {key for key in environ.values() if "~key~" in key}
+    assert revealed == {environ[variable] for variable in used.values()}
 
 
 @pytest.mark.parametrize("environ", [{}, {"OPENAI_API_KEY": "sk-1"}])
@@ -66,6 +68,49 @@ def test_each_example_it_comments_out_loads_once_turned_on(
     )
     config = parse(on, {"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b"})
     assert {"openai", "anthropic", "ollama"} <= {p.name for p in config.providers}
+
+
+@pytest.mark.parametrize(
+    ("variables", "key"),
+    [
+        (("GEMINI_API_KEY",), "GEMINI_API_KEY"),
+        (("GOOGLE_API_KEY",), "GOOGLE_API_KEY"),
+        (("GEMINI_API_KEY", "GOOGLE_API_KEY"), "GOOGLE_API_KEY"),
+    ],
+)
+def test_gemini_has_one_section_whatever_its_key_is_called(
+    variables: tuple[str, ...], key: str
+) -> None:
+    environ = {variable: f"of-{variable}" for variable in variables}
+    [gemini] = parse(init.render(environ), environ, strict=True).providers
+    assert gemini.type == "gemini"
+    assert [k.reveal() for k in gemini.api_keys] == [f"of-{key}"]
+
+
+@pytest.mark.parametrize("version", [None, "2024-10-21"])
+def test_azure_is_found_by_the_variables_of_its_own_clients(
+    version: str | None,
+) -> None:
+    environ = {
+        "AZURE_OPENAI_API_KEY": "secret-of-azure",
+        "AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com/",
+    }
+    if version is not None:
+        environ["OPENAI_API_VERSION"] = version
+    text = init.render(environ)
+    [azure] = parse(text, environ, strict=True).providers
+    assert (azure.type, azure.api_version) == ("azure", version)
+    assert azure.base_url == environ["AZURE_OPENAI_ENDPOINT"]
+    assert "secret-of-azure" not in text
+
+
+@pytest.mark.parametrize("endpoint", [None, "", "res.openai.azure.com"])
+def test_azure_is_left_out_if_nothing_says_where_it_is(endpoint: str | None) -> None:
+    environ = {"AZURE_OPENAI_API_KEY": "k"}
+    if endpoint is not None:
+        environ["AZURE_OPENAI_ENDPOINT"] = endpoint
+    config = parse(init.render(environ), environ)
+    assert [p.name for p in config.providers] == ["demo"]
 
 
 @pytest.mark.parametrize(

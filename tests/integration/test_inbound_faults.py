@@ -33,7 +33,7 @@ from modelplex.surface.site import GuestSite, Limits
 LIMITS = Limits(max_request_size=2**20, header_timeout=30, stall_timeout=30)
 
 
-def rendered(error: GatewayError) -> RenderedError:
+def rendered(error: GatewayError, path: bytes = b"") -> RenderedError:
     body = json.dumps({"error": {"message": str(error), "code": error.code}})
     return error.status, [(b"content-type", b"application/json")], body.encode()
 

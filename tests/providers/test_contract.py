@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from attrs import define, field
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 
-from modelplex.config import Demo, Provider, Timeouts
+from modelplex.config import Demo, Entra, Provider, Timeouts
 from modelplex.graph import providers_of
 from modelplex.interfaces import IModelProvider
 from modelplex.providers.demo import DemoProvider
@@ -28,6 +28,8 @@ from modelplex.testing.contract import (
     SetUp,
 )
 from modelplex.testing.memory.upstream import Connection, Upstreams
+
+KEY = "the-key-of-the-operator"
 
 
 @define(eq=False)
@@ -58,6 +60,7 @@ class HttpStage:
     media_type: str
     whole: Callable[[], bytes] | None
     listing: object
+    more: Mapping[str, Any] = field(factory=dict)
     model: str = "m"
     clock: Any = field(factory=MemoryReactorClock)
     provider: IModelProvider = field(init=False)
@@ -71,13 +74,18 @@ class HttpStage:
             name="up",
             type=self.type,  # type: ignore[arg-type]
             base_url="http+unix://%2Fup",
-            api_keys=(Secret("the-key-of-the-operator"),),
             timeouts=Timeouts(first_byte=FIRST_BYTE),
+            **{"api_keys": (Secret(KEY),), **self.more},
         )
         [self.provider] = providers_of(config, self.clock, 10_000)
 
     def turn(self) -> None:
         self.clock.advance(0)
+        if self.upstreams.waiting("/login") and self.script != REFUSE:
+            authority = self.upstreams.accept("/login")
+            assert authority.request().method == "POST"
+            authority.answer(b'{"access_token":"the-token","expires_in":3600}')
+            return
         if self.upstreams.waiting():
             if self.script == REFUSE:
                 self.upstreams.refuse()
@@ -95,7 +103,7 @@ class HttpStage:
     def _steps(self, method: str, body: bytes) -> list[Callable[[], None]]:
         up = self._connection
         assert up is not None
-        told = b'{"error":{"message":"the-key-of-the-operator is wrong"}}'
+        told = json.dumps({"error": {"message": f"{KEY} is wrong"}}).encode()
         match self.script:
             case s if s == HANG:
                 return []
@@ -187,6 +195,48 @@ def ollama_stream() -> list[bytes]:
     return [json.dumps(one).encode() + b"\n" for one in said]
 
 
+def gemini_stream() -> list[bytes]:
+    def chunk(text: str, **members: Any) -> dict[str, Any]:
+        content = {"role": "model", "parts": [{"text": text}]}
+        return {"candidates": [{"content": content, "index": 0, **members}]}
+
+    usage = {"promptTokenCount": 1, "candidatesTokenCount": 2, "totalTokenCount": 3}
+    said = [chunk(text) for text in ("one", " two", " three", " four", " five")]
+    last = {**chunk(" six", finishReason="STOP"), "usageMetadata": usage}
+    return sse(*said, last)
+
+
+def responses_stream() -> list[bytes]:
+    response = {"id": "resp_1", "object": "response", "created_at": 1, "model": "m"}
+    item = {"id": "msg_1", "type": "message", "role": "assistant", "content": []}
+    usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+    part = {"type": "output_text", "text": "", "annotations": []}
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    words = ("one", " two", " three", " four", " five", " six")
+    whole = {**part, "text": "".join(words)}
+    done = {**item, "status": "completed", "content": [whole]}
+    ended = {**response, "status": "completed", "output": [done], "usage": usage}
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": {**response, "status": "in_progress"}},
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.content_part.added", **place, "part": part},
+        *({"type": "response.output_text.delta", **place, "delta": w} for w in words),
+        {"type": "response.output_text.done", **place, "text": whole["text"]},
+        {"type": "response.content_part.done", **place, "part": whole},
+        {"type": "response.output_item.done", "output_index": 0, "item": done},
+        {"type": "response.completed", "response": ended},
+    ]
+    numbered = [{**event, "sequence_number": n} for n, event in enumerate(events)]
+    return [f"event: {e['type']}\n".encode() + sse(e)[0] for e in numbered]
+
+
+def azure_stream() -> list[bytes]:
+    """It begins with a chunk about the prompt that says nothing of an answer."""
+    judged = [{"prompt_index": 0, "content_filter_results": {}}]
+    blank = {"id": "", "model": "", "object": "", "created": 0, "choices": []}
+    return [*sse({**blank, "prompt_filter_results": judged}), *openai_stream()]
+
+
 EVENTS = "text/event-stream"
 
 
@@ -206,7 +256,44 @@ def ollama(script: str) -> HttpStage:
     return HttpStage("ollama", script, ollama_stream, lines, None, listing)
 
 
-@pytest.mark.parametrize("set_up", [DemoStage, openai, anthropic, ollama])
+def responses(script: str) -> HttpStage:
+    listing = {"object": "list", "data": [{"id": "m"}]}
+    more = {"api": "responses"}
+    return HttpStage("openai", script, responses_stream, EVENTS, None, listing, more)
+
+
+def gemini(script: str) -> HttpStage:
+    methods = ["generateContent", "countTokens"]
+    listing = {"models": [{"name": "models/m", "supportedGenerationMethods": methods}]}
+    return HttpStage("gemini", script, gemini_stream, EVENTS, None, listing)
+
+
+def azure(script: str, **more: Any) -> HttpStage:
+    listing = {"object": "list", "data": [{"id": "m"}]}
+    return HttpStage("azure", script, azure_stream, EVENTS, openai_whole, listing, more)
+
+
+def azure_by_deployments(script: str) -> HttpStage:
+    return azure(script, api_version="2024-10-21")
+
+
+def azure_by_tokens(script: str) -> HttpStage:
+    entra = Entra(
+        tenant_id="t",
+        client_id="c",
+        client_secret=Secret(KEY),
+        authority="http+unix://%2Flogin",
+    )
+    return azure(script, entra=entra, api_keys=())
+
+
+SET_UPS = (
+    *(DemoStage, openai, responses, anthropic, ollama, gemini),
+    *(azure, azure_by_deployments, azure_by_tokens),
+)
+
+
+@pytest.mark.parametrize("set_up", SET_UPS)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_every_provider(check: Callable[[SetUp], None], set_up: SetUp) -> None:
     check(set_up)

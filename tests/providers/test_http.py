@@ -192,6 +192,17 @@ def test_when_to_retry_is_kept(
     assert answered(status, complaint(), **headers).retry_after == seconds
 
 
+@pytest.mark.parametrize(("header", "seconds"), [(None, 7.0), ("9", 9.0)])
+def test_when_to_retry_may_be_told_in_the_body(
+    header: str | None, seconds: float
+) -> None:
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"}
+    body = {"error": {"code": 429, "message": "no", "details": [info]}}
+    headers = {} if header is None else {"retry_after": header}
+    error = answered(429, body, opening={"type": "gemini"}, **headers)
+    assert error.retry_after == seconds
+
+
 def test_a_refusal_keeps_the_providers_words() -> None:
     body = complaint("too many", type="invalid_request_error", param="n", code="x")
     error = answered(400, body)

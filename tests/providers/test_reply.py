@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
@@ -29,8 +30,8 @@ from modelplex.events import Event, TextDelta
 from modelplex.interfaces import IReply, IReplySink
 from modelplex.providers.reply import HELD, LINGER, UpstreamReply
 from modelplex.wire.openai.dialect import OPENAI_CHAT
+from modelplex.wire.openai.tap import StreamTap, whole_tap
 from modelplex.wire.reading import EventReader
-from modelplex.wire.tap import StreamTap, WholeTap
 
 IDLE, TOTAL = 10.0, 100.0  # seconds
 
@@ -103,12 +104,13 @@ class Scene:
     clock: Clock = field(factory=Clock)
     response: Response = field(factory=Response)
     sink: Sink = field(factory=Sink)
+    kind: type[UpstreamReply] = UpstreamReply
     reply: UpstreamReply = field(init=False)
     opening: Deferred[None] = field(init=False)
     opened: list[Any] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        self.reply = UpstreamReply(
+        self.reply = self.kind(
             name="up",
             reader=self.reader,
             passed=True,
@@ -167,6 +169,33 @@ class Scene:
 def _scrub(error: GatewayError) -> GatewayError:
     error.message = error.message.replace("secret", "***")
     return error
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+def test_a_bug_at_the_end_is_told_and_leaves_nobody_waiting(delivered: bool) -> None:
+    events: list[LogEvent] = []
+
+    @implementer(ILogObserver)
+    def keep(event: LogEvent) -> None:
+        events.append(event)
+
+    class Observed(UpstreamReply):
+        # An observer of its own: to the test run a logged failure is a failed test.
+        log = Logger(observer=keep)
+
+    class Broken(StreamTap):
+        def eof(self) -> bytes:
+            raise TypeError("a bug")
+
+    scene = Scene(Broken(OPENAI_CHAT.decode_error, False), kind=Observed)
+    if delivered:
+        scene.gets(HELLO).deliver()
+    scene.closes()
+    [failed] = [event["log_failure"] for event in events]
+    assert failed.type is TypeError
+    error = scene.told[-1] if delivered else scene.error
+    assert (error.kind, error.status) == ("internal_error", 500)
+    assert scene.clock.getDelayedCalls() == []
 
 
 def test_it_is_a_reply() -> None:
@@ -525,7 +554,7 @@ REPLY = b'{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'
 
 
 def whole(limit: int = 1000) -> Scene:
-    return Scene(WholeTap(OPENAI_CHAT.decode_error, limit), whole=True, limit=limit)
+    return Scene(whole_tap(OPENAI_CHAT.decode_error, limit), whole=True, limit=limit)
 
 
 def test_a_whole_reply_is_given_when_all_of_it_is_there() -> None:

@@ -56,8 +56,8 @@ def test_the_root_says_what_this_is() -> None:
     "target",
     [
         *("/v1", "/v1/", "/v2/models", "/admin", "/metrics", "/reload", "/favicon.ico"),
-        *("/v1/files", "/v1/batches", "/v1/chat", "/v1/chat/completions/1", "/%2e%2e"),
-        *("/v1/responses/x", "/mcp", "/health/x", "/%ff", "/a%00b", "/x?a=b"),
+        *("/v1/evals", "/v1/batches", "/v1/chat", "/v1/chat/completions/1", "/%2e%2e"),
+        *("/v1/responses/x/y", "/mcp", "/health/x", "/%ff", "/a%00b", "/x?a=b"),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH"])
@@ -225,8 +225,8 @@ def test_no_models_are_an_empty_list() -> None:
 
 
 def test_an_error_without_a_route_looks_the_same() -> None:
-    status, headers, body = render_error(LimitReached("too many", retry_after=2))
+    status, headers, body = render_error(LimitReached("too many", retry_after=2), b"/")
     assert status == 429
     assert dict(headers)[b"retry-after"] == b"2"
     assert json.loads(body)["error"]["message"] == "too many"
-    assert render_error(BadRequest("no"))[0] == 400
+    assert render_error(BadRequest("no"), b"/")[0] == 400

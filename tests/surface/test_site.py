@@ -40,7 +40,7 @@ LIMITS = Limits(
 )
 
 
-def rendered(error: GatewayError) -> RenderedError:
+def rendered(error: GatewayError, path: bytes = b"") -> RenderedError:
     body = json.dumps({"error": {"message": str(error), "code": error.code}})
     return error.status, [(b"content-type", b"application/json")], body.encode()
 

@@ -1,4 +1,4 @@
-"""A fake of Anthropic's API that refuses what the real one does: messages, models."""
+"""A fake of Anthropic's API that refuses what the real one does."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from attrs import define
+from attrs import define, field
 
+from modelplex.testing.fakes.anthropic_requests import (
+    BETAS,
+    MEMBERS,
+    UNCOUNTED,
+    check_proofs,
+    check_tool_turn,
+    heard_message,
+    spelled_out,
+)
 from modelplex.testing.fakes.script import Heard, Script, Spoken, cut, perform
+from modelplex.testing.fakes.seals import Seals
 from modelplex.testing.fakes.speaker import (
     Answer,
     Asked,
@@ -19,29 +29,6 @@ from modelplex.testing.fakes.speaker import (
 )
 from modelplex.testing.oracle_anthropic import check_request
 
-_MEMBERS = frozenset(
-    [
-        "model",
-        "max_tokens",
-        "messages",
-        "system",
-        "stream",
-        "stop_sequences",
-        "temperature",
-        "top_p",
-        "top_k",
-        "tools",
-        "tool_choice",
-        "thinking",
-        "output_config",
-        "metadata",
-        "cache_control",
-        "service_tier",
-        "speed",
-        "container",
-        "inference_geo",
-    ]
-)
 _KINDS = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -53,16 +40,25 @@ _KINDS = {
     500: "api_error",
     529: "overloaded_error",
 }
-_ENDINGS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+_OLD, _NEW = "2023-06-01", "2026-10-21"
+_SAMPLING = {"temperature", "top_p", "top_k"}  # not in the new version
+_ENDINGS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+}
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _SSE = "text/event-stream; charset=utf-8"
-_SIGNATURE = "c2lnbmVk"
 
 
 @define(eq=False)
 class Anthropic:
     """
     See `modelplex.testing.fakes.speaker.Speaker`.
+
+    It takes back only the signatures and the redacted thinking that this very one has
+    issued, and each signature only on the text that it was issued for.
 
     :ivar thinking: the types of ``thinking`` that its models take.
     """
@@ -72,12 +68,15 @@ class Anthropic:
     thinking: tuple[str, ...] = ("enabled", "disabled")
     garbage: bytes = b'event: content_block_delta\ndata: {"type":"content_block_d\n\n'
     filler: bytes = b'event: content_block_delta\ndata: {"type":"content_block_delta","'
+    seals: Seals = field(factory=Seals)
 
     def answer(self, asked: Asked, script: Script) -> Answer:
         self._admitted(asked)
         match asked.method, asked.path:
             case "POST", "/v1/messages":
-                return self._message(asked.json(), script)
+                return self._message(asked.json(), _members(asked), script)
+            case "POST", "/v1/messages/count_tokens":
+                return self._count(asked.json(), _members(asked), script)
             case "GET", "/v1/models":
                 ends = {"first_id": self.models[0], "last_id": self.models[-1]}
                 listed = list(map(self._model, self.models))
@@ -99,10 +98,11 @@ class Anthropic:
 
     def _admitted(self, asked: Asked) -> None:
         headers = asked.headers
-        if headers.get("anthropic-version") != "2023-06-01":
+        if headers.get("anthropic-version") not in (_OLD, _NEW):
             raise Refused(400, "anthropic-version: header is required")
-        if self.key and headers.get("x-api-key") != self.key:
-            given = headers.get("x-api-key", headers.get("authorization"))
+        token = headers.get("authorization", "").removeprefix("Bearer ")
+        given = headers.get("x-api-key", token)
+        if self.key and given != self.key:
             raise Refused(401, f"invalid x-api-key: {given}")
 
     def _known(self, model: object) -> None:
@@ -130,30 +130,47 @@ class Anthropic:
             },
         }
 
-    def _message(self, body: Any, script: Script) -> Answer:
-        known_only(body, _MEMBERS, "{}: Extra inputs are not permitted")
+    def _message(self, body: Any, members: frozenset[str], script: Script) -> Answer:
+        known_only(body, members, "{}: Extra inputs are not permitted")
         self._known(body.get("model"))
         self._allowed(body)
-        heard = _heard(body)
+        heard = heard_message(body)
         spoken = perform(script, heard)
+        thought = self._thought(body, spoken)
         if heard.stream:
             first = {**_opening(heard, spoken), "content": [], "stop_reason": None}
             announcing = (
                 _event("message_start", message=first),
                 _event("ping"),
             )
-            return Answer(_events(spoken), heard, True, announcing, _SSE)
-        blocks: list[dict[str, Any]] = []
-        if spoken.thinking:
-            thought = {"type": "thinking", "thinking": spoken.thinking}
-            blocks.append({**thought, "signature": _SIGNATURE})
+            return Answer(_events(thought, spoken), heard, True, announcing, _SSE)
+        blocks = [thought] if thought else []
         if text := "".join(spoken.pieces()):
             blocks.append({"type": "text", "text": text})
         for call in spoken.calls:
             used = {"id": call.id, "name": call.name, "input": call.arguments}
             blocks.append({"type": "tool_use", **used})
-        end = _stop(spoken)
-        return whole({**_opening(heard, spoken), "content": blocks, **end}, heard)
+        told = {**_opening(heard, spoken), "content": blocks, **_stop(spoken)}
+        told["usage"] = {**told["usage"], **_written(spoken)}
+        return whole(told, heard)
+
+    def _thought(self, body: Any, spoken: Spoken) -> dict[str, Any]:
+        """The block of thinking, if there is one."""
+        if not spoken.thinking:
+            return {}
+        if spoken.redacted:
+            locked = self.seals.lock(spoken.thinking)
+            return {"type": "redacted_thinking", "data": locked}
+        omitted = body["thinking"].get("display") == "omitted"
+        text = "" if omitted else spoken.thinking
+        sealed = self.seals.seal(text)
+        return {"type": "thinking", "thinking": text, "signature": sealed}
+
+    def _count(self, body: Any, members: frozenset[str], script: Script) -> Answer:
+        known_only(body, members - UNCOUNTED, "{}: Extra inputs are not permitted")
+        self._known(body.get("model"))
+        self._legal({**body, "max_tokens": 64_000})
+        return whole({"input_tokens": script.input_tokens})
 
     def _allowed(self, body: Any) -> None:
         """Everything the API answers 400 for, as far as a request can tell."""
@@ -177,55 +194,25 @@ class Anthropic:
         forced = body.get("tool_choice", {}).get("type") in ("any", "tool")
         if forced and thinking["type"] in ("enabled", "adaptive"):
             raise Refused(400, "Thinking may not be enabled when tool use is forced")
+        self._legal(body)
+
+    def _legal(self, body: Any) -> None:
         try:
-            check_request(_spelled_out(body))
+            spelled = spelled_out(body)
+            check_request(spelled)
+            check_proofs(spelled["messages"], self.seals)
+            check_tool_turn(spelled)
         except (AssertionError, LookupError, TypeError, AttributeError) as e:
             raise Refused(400, f"messages: {e}") from None
 
 
-def _spelled_out(body: Any) -> Any:
-    """`body` with every text that stands for a list of blocks as that list."""
-
-    def blocks(content: Any) -> Any:
-        text = {"type": "text", "text": content}
-        return [text] if isinstance(content, str) else content
-
-    messages = [{**m, "content": blocks(m["content"])} for m in body["messages"]]
-    return {**body, "system": blocks(body.get("system", [])), "messages": messages}
-
-
-def _heard(body: Any) -> Heard:
-    spelled = _spelled_out(body)
-    images: list[tuple[str, str]] = []
-    said = ""
-    results: list[tuple[str, str]] = []
-    for message in spelled["messages"]:
-        texts, results = [], []
-        for block in message["content"]:
-            if block["type"] == "text":
-                texts.append(block["text"])
-            elif block["type"] == "image":
-                source = block["source"]
-                images.append((source["media_type"], source["data"]))
-            elif block["type"] == "tool_result":
-                inner = " ".join(b["text"] for b in block.get("content", ()))
-                results.append((block["tool_use_id"], inner))
-        said = " ".join(texts) or said
-    config = body.get("output_config", {})
-    thinking = body.get("thinking", {}).get("type", "disabled")
-    return Heard(
-        model=body["model"],
-        stream=bool(body.get("stream")),
-        system="\n".join(block["text"] for block in spelled["system"]),
-        said=said,
-        images=tuple(images),
-        results=tuple(results),
-        tools=tuple(tool["name"] for tool in body.get("tools", ())),
-        schema=config.get("format", {}).get("schema"),
-        thinks=thinking != "disabled",
-        stop=tuple(body.get("stop_sequences", ())),
-        max_tokens=body["max_tokens"],
-    )
+def _members(asked: Asked) -> frozenset[str]:
+    """The members of a request that its headers let in."""
+    words = asked.headers.get("anthropic-beta", "").split(",")
+    betas = {name for name, word in BETAS.items() if word in words}
+    if asked.headers["anthropic-version"] == _NEW:
+        return (MEMBERS | betas) - _SAMPLING
+    return MEMBERS | betas
 
 
 def _opening(heard: Heard, spoken: Spoken) -> dict[str, Any]:
@@ -236,9 +223,9 @@ def _opening(heard: Heard, spoken: Spoken) -> dict[str, Any]:
         "model": heard.model,
         "stop_sequence": None,
         "usage": {
-            "input_tokens": spoken.input_tokens,
+            "input_tokens": spoken.input_tokens - spoken.cached_tokens,
             "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
+            "cache_read_input_tokens": spoken.cached_tokens,
             "output_tokens": 1,
         },
     }
@@ -251,11 +238,16 @@ def _stop(spoken: Spoken) -> dict[str, Any]:
     }
 
 
+def _written(spoken: Spoken) -> dict[str, Any]:
+    details = {"thinking_tokens": spoken.thinking_tokens}
+    return {"output_tokens": spoken.output_tokens, "output_tokens_details": details}
+
+
 def _event(kind: str, **rest: Any) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (kind.encode(), dump({"type": kind, **rest}))
 
 
-def _events(spoken: Spoken) -> Iterator[bytes]:
+def _events(thought: dict[str, Any], spoken: Spoken) -> Iterator[bytes]:
     number = 0
 
     def start(**block: Any) -> bytes:
@@ -264,11 +256,14 @@ def _events(spoken: Spoken) -> Iterator[bytes]:
     def delta(**told: Any) -> bytes:
         return _event("content_block_delta", index=number, delta=told)
 
-    if spoken.thinking:
-        yield start(type="thinking", thinking="", signature="")
-        for piece in cut(spoken.thinking):
-            yield delta(type="thinking_delta", thinking=piece)
-        yield delta(type="signature_delta", signature=_SIGNATURE)
+    if thought:
+        if thought["type"] == "thinking":
+            yield start(type="thinking", thinking="", signature="")
+            for piece in cut(thought["thinking"]):
+                yield delta(type="thinking_delta", thinking=piece)
+            yield delta(type="signature_delta", signature=thought["signature"])
+        else:
+            yield start(**thought)
         yield _event("content_block_stop", index=number)
         number += 1
     if spoken.text:
@@ -286,6 +281,5 @@ def _events(spoken: Spoken) -> Iterator[bytes]:
             yield delta(type="input_json_delta", partial_json=piece)
         yield _event("content_block_stop", index=number)
         number += 1
-    usage = {"output_tokens": spoken.output_tokens}
-    yield _event("message_delta", delta=_stop(spoken), usage=usage)
+    yield _event("message_delta", delta=_stop(spoken), usage=_written(spoken))
     yield _event("message_stop")

@@ -1,4 +1,4 @@
-"""A fake of OpenAI's API: chat, completions, embeddings, models."""
+"""A fake of OpenAI's API: chat, completions, embeddings, models, and media."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from attrs import define
+from attrs import define, field
 
-from modelplex.testing.fakes.openai_requests import heard_chat, stops, wants_usage
+from modelplex.testing.fakes.openai_media import Media
+from modelplex.testing.fakes.openai_requests import (
+    custom_tools,
+    heard_chat,
+    stops,
+    wants_usage,
+    wire_call,
+)
 from modelplex.testing.fakes.script import Heard, Script, Spoken, cut, perform
 from modelplex.testing.fakes.speaker import (
     Answer,
@@ -62,24 +69,37 @@ _CHAT = _SHARED | frozenset(
 )
 _COMPLETIONS = _SHARED | {"prompt", "best_of", "echo", "suffix"}
 _EMBEDDINGS = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
-_CREATED = 1_790_000_000
+CREATED_AT = 1_790_000_000
 _ENDINGS = {"stop_sequence": "stop"}
 
 
 @define(eq=False)
 class OpenAI:
-    """See `modelplex.testing.fakes.speaker.Speaker`."""
+    """
+    See `modelplex.testing.fakes.speaker.Speaker`.
+
+    :ivar media: images, audio, moderations and files.
+    """
 
     models: tuple[str, ...] = ("gpt-x",)
     key: str = ""
     garbage: bytes = b'data: {"choices":[{"index":0,"delta":\n\n'
     filler: bytes = b'data: {"choices":[{"index":0,"delta":{"content":"'
+    media: Media = field(factory=Media)
 
-    def answer(self, asked: Asked, script: Script) -> Answer:
+    def admitted(self, asked: Asked) -> None:
+        """
+        Check the key.
+
+        :raises Refused: it is another.
+        """
         if self.key and asked.headers.get("authorization") != f"Bearer {self.key}":
             given = asked.headers.get("authorization", "")
             message = f"Incorrect API key provided: {given}."
             raise Refused(401, message, "invalid_api_key")
+
+    def answer(self, asked: Asked, script: Script) -> Answer:
+        self.admitted(asked)
         match asked.method, asked.path.removeprefix("/v1"):
             case "POST", "/chat/completions":
                 return self._chat(asked.json(), script)
@@ -91,8 +111,10 @@ class OpenAI:
                 return whole({"object": "list", "data": list(map(_model, self.models))})
             case "GET", path if path.startswith("/models/"):
                 name = unquote(path.removeprefix("/models/"))
-                self._known(name)
+                self.known(name)
                 return whole(_model(name))
+            case _ if self.media.serves(asked):
+                return self.media.answer(asked, script, self.known)
             case _:
                 raise Refused(404, f"Invalid URL ({asked.method} {asked.path})")
 
@@ -105,19 +127,25 @@ class OpenAI:
     def error_event(self, message: str) -> bytes:
         return b"data: " + self.refusal(500, message) + b"\n\n"
 
-    def _known(self, model: object) -> None:
+    def known(self, model: object) -> None:
+        """
+        Check the model.
+
+        :raises Refused: it is not here.
+        """
         if model not in self.models:
             message = f"The model `{model}` does not exist or you do not have access."
             raise Refused(404, message, "model_not_found")
 
     def _chat(self, body: Any, script: Script) -> Answer:
         known_only(body, _CHAT, "Unrecognized request argument supplied: {}")
-        self._known(body.get("model"))
+        self.known(body.get("model"))
         heard = heard_chat(body)
         spoken = perform(script, heard)
+        custom = custom_tools(body)
         if heard.stream:
             return Answer(
-                _chunks(heard, spoken),
+                _chunks(heard, spoken, custom),
                 heard,
                 True,
                 (_told(heard, {"role": "assistant", "content": "", "refusal": None}),),
@@ -128,17 +156,7 @@ class OpenAI:
         if spoken.thinking:
             message["reasoning_content"] = spoken.thinking
         if spoken.calls:
-            message["tool_calls"] = [
-                {
-                    "id": call.id,
-                    "type": "function",
-                    "function": {
-                        "name": call.name,
-                        "arguments": dump(call.arguments).decode(),
-                    },
-                }
-                for call in spoken.calls
-            ]
+            message["tool_calls"] = [wire_call(call, custom) for call in spoken.calls]
         choice = {"index": 0, "message": message, "logprobs": None}
         choice["finish_reason"] = _ENDINGS.get(spoken.ending, spoken.ending)
         reply = _object(heard, "chat.completion", [choice])
@@ -146,7 +164,7 @@ class OpenAI:
 
     def _completion(self, body: Any, script: Script) -> Answer:
         known_only(body, _COMPLETIONS, "Unrecognized request argument supplied: {}")
-        self._known(body.get("model"))
+        self.known(body.get("model"))
         if not isinstance(body.get("prompt"), str):
             raise Refused(400, "prompt: a string is expected")
         heard = Heard(
@@ -178,7 +196,7 @@ class OpenAI:
 
     def _embeddings(self, body: Any) -> Answer:
         known_only(body, _EMBEDDINGS, "Unrecognized request argument supplied: {}")
-        self._known(body.get("model"))
+        self.known(body.get("model"))
         texts = body.get("input")
         texts = [texts] if isinstance(texts, str) else texts
         if not isinstance(texts, list) or not texts:
@@ -206,14 +224,14 @@ def vector_of(text: object, size: int) -> list[float]:
 
 
 def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "fake"}
+    return {"id": name, "object": "model", "created": CREATED_AT, "owned_by": "fake"}
 
 
 def _object(heard: Heard, kind: str, choices: list[Any]) -> dict[str, Any]:
     return {
         "id": "chatcmpl-fake",
         "object": kind,
-        "created": _CREATED,
+        "created": CREATED_AT,
         "model": heard.model,
         "choices": choices,
         "service_tier": "default",
@@ -226,8 +244,14 @@ def _usage(spoken: Spoken) -> dict[str, Any]:
         "prompt_tokens": spoken.input_tokens,
         "completion_tokens": spoken.output_tokens,
         "total_tokens": spoken.input_tokens + spoken.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {
+            "cached_tokens": spoken.cached_tokens,
+            "audio_tokens": 0,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": spoken.thinking_tokens,
+            "audio_tokens": 0,
+        },
     }
 
 
@@ -245,17 +269,19 @@ def _told(heard: Heard, delta: Any, finish: str | None = None) -> bytes:
     return _event(heard, _object(heard, _CHUNK, [choice]))
 
 
-def _chunks(heard: Heard, spoken: Spoken) -> Iterator[bytes]:
+def _chunks(heard: Heard, spoken: Spoken, custom: set[str]) -> Iterator[bytes]:
     for piece in cut(spoken.thinking):
         yield _told(heard, {"reasoning_content": piece})
     for piece in spoken.pieces():
         yield _told(heard, {"content": piece})
     for index, call in enumerate(spoken.calls):
-        named = {"name": call.name, "arguments": ""}
-        first = {"index": index, "id": call.id, "type": "function", "function": named}
+        told = wire_call(call, custom)
+        kind = told["type"]
+        member = "input" if kind == "custom" else "arguments"
+        first = {"index": index, **told, kind: {**told[kind], member: ""}}
         yield _told(heard, {"tool_calls": [first]})
-        for piece in cut(dump(call.arguments).decode()):
-            more = {"index": index, "function": {"arguments": piece}}
+        for piece in cut(told[kind][member]):
+            more = {"index": index, kind: {member: piece}}
             yield _told(heard, {"tool_calls": [more]})
     yield _told(heard, {}, _ENDINGS.get(spoken.ending, spoken.ending))
     yield from _end(heard, _CHUNK, spoken)

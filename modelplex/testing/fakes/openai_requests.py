@@ -1,11 +1,11 @@
-"""What a request to a fake of OpenAI's API asks for, if the real one would take it."""
+"""What a chat request to a fake of OpenAI's API asks for, and the calls it gets."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from modelplex.testing.fakes.script import Heard
-from modelplex.testing.fakes.speaker import Refused
+from modelplex.testing.fakes.script import Call, Heard
+from modelplex.testing.fakes.speaker import Refused, dump
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 
@@ -24,6 +24,21 @@ def stops(body: Any) -> tuple[str, ...]:
     """The stop sequences."""
     stop = body.get("stop") or ()
     return (stop,) if isinstance(stop, str) else tuple(stop)
+
+
+def custom_tools(body: Any) -> set[str]:
+    """The names of the tools that take a text."""
+    tools = body.get("tools", ())
+    return {tool["custom"]["name"] for tool in tools if tool["type"] == "custom"}
+
+
+def wire_call(call: Call, custom: set[str]) -> dict[str, Any]:
+    """A call as a message has it; the input of a custom tool is its one argument."""
+    if call.name in custom:
+        written = {"name": call.name, "input": call.arguments["input"]}
+        return {"id": call.id, "type": "custom", "custom": written}
+    written = {"name": call.name, "arguments": dump(call.arguments).decode()}
+    return {"id": call.id, "type": "function", "function": written}
 
 
 def heard_chat(body: Any) -> Heard:
@@ -55,7 +70,7 @@ def heard_chat(body: Any) -> Heard:
         said=said,
         images=tuple(images),
         results=tuple(results),
-        tools=tuple(tool["function"]["name"] for tool in body.get("tools", ())),
+        tools=tuple(tool[tool["type"]]["name"] for tool in body.get("tools", ())),
         schema=form.get("json_schema", {}).get("schema"),
         thinks=body.get("reasoning_effort") not in (None, "none"),
         stop=stops(body),

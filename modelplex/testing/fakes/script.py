@@ -26,6 +26,12 @@ class Script:
 
     :ivar calls: made unless the conversation ends with the results of tools.
     :ivar repeat: how often the text is said, for answers of any size.
+    :ivar ending: ``stop``; ``content_filter`` for an answer that was held back in the
+        middle; ``blocked`` for a prompt that Gemini does not answer.
+    :ivar again: the calls are made after the results of tools, too.
+    :ivar redacted: the thinking is encrypted, where the API has that.
+    :ivar cached_tokens: how many of the input tokens came from a cache.
+    :ivar thinking_tokens: how many of the output tokens were thoughts.
     """
 
     text: str = "Hello, größe ☃ and 😀!"
@@ -34,6 +40,11 @@ class Script:
     repeat: int = 1
     input_tokens: int = 11
     output_tokens: int = 7
+    ending: str = "stop"
+    again: bool = False
+    redacted: bool = False
+    cached_tokens: int = 0
+    thinking_tokens: int = 0
 
 
 @frozen
@@ -66,7 +77,8 @@ class Spoken:
     """
     A script as it is performed for one request.
 
-    :ivar ending: ``stop``, ``length``, ``tool_calls``, or ``stop_sequence``.
+    :ivar ending: ``stop``, ``length``, ``tool_calls``, ``stop_sequence``, or what the
+        script says.
     """
 
     text: str
@@ -77,6 +89,9 @@ class Spoken:
     input_tokens: int
     output_tokens: int
     stopped_at: str | None = None
+    redacted: bool = False
+    cached_tokens: int = 0
+    thinking_tokens: int = 0
 
     def pieces(self) -> Iterator[str]:
         """The text, as a stream tells it."""
@@ -92,10 +107,10 @@ def cut(text: str) -> Iterator[str]:
 
 def perform(script: Script, heard: Heard) -> Spoken:
     """What a model with this script says: stops and limits are kept to."""
-    text, ending, stopped_at = script.text, "stop", None
+    text, ending, stopped_at = script.text, script.ending, None
     if heard.results:
         text = "; ".join(f"{id} said {result}" for id, result in heard.results)
-    calls = () if heard.results else script.calls
+    calls = () if heard.results and not script.again else script.calls
     if calls:
         text, ending = "", "tool_calls"
     words = text.split(" ")
@@ -113,4 +128,7 @@ def perform(script: Script, heard: Heard) -> Spoken:
         script.input_tokens,
         script.output_tokens,
         stopped_at,
+        script.redacted,
+        script.cached_tokens,
+        script.thinking_tokens,
     )

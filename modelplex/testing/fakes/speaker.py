@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
+from urllib.parse import parse_qs
 
 from attrs import define, field, frozen
 
@@ -26,12 +27,19 @@ class Asked:
 
     :ivar path: percent-encoded as it came, without its query.
     :ivar headers: by lower-case name; the last of several.
+    :ivar query: as it came, without the question mark.
     """
 
     method: str
     path: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    query: str = field(default="", repr=False)
+
+    def asks(self, name: str) -> str | None:
+        """The first value of a parameter of the query, if it is there."""
+        found = parse_qs(self.query, keep_blank_values=True).get(name)
+        return found[0] if found else None
 
     def json(self) -> Any:
         """

@@ -14,11 +14,17 @@ from urllib.parse import quote
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPullProducer
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IPullProducer,
+    ITCPTransport,
+)
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from modelplex.testing.fakes.arriving import Arriving
 from modelplex.testing.fakes.faults import (
     Act,
     Fault,
@@ -192,7 +198,7 @@ class _Connection(Protocol):
 
     _upstream: Upstream
     _reactor: Any
-    _buffer: bytes = b""
+    _arriving: Arriving = field(factory=Arriving)
     _asked: Received | None = None
     _steps: Iterator[Step] = field(factory=lambda: iter(()))
     _pulling: bool = False
@@ -200,10 +206,12 @@ class _Connection(Protocol):
     _closed: bool = False
 
     def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)  # like every server that streams
         self._upstream.began(self)
 
     def dataReceived(self, data: bytes) -> None:
-        self._buffer += data
+        self._arriving.feed(data)
         if self._asked is None:
             self._read()
 
@@ -220,7 +228,7 @@ class _Connection(Protocol):
     @property
     def idle(self) -> bool:
         """No request is being received or answered."""
-        return self._asked is None and not self._buffer
+        return self._asked is None and not self._arriving.begun
 
     def abort(self) -> None:
         """Close at once."""
@@ -232,19 +240,11 @@ class _Connection(Protocol):
 
     def _read(self) -> None:
         """Take one whole request off the buffer, if there is one, and answer it."""
-        head, found, rest = self._buffer.partition(b"\r\n\r\n")
-        if not found:
+        came = self._arriving.take()
+        if came is None:
             return
-        first, *lines = head.decode("latin-1").split("\r\n")
-        pairs = (line.partition(":") for line in lines)
-        headers = {name.lower(): value.strip() for name, _, value in pairs}
-        length = int(headers.get("content-length", 0))
-        if len(rest) < length:
-            return
-        self._buffer = rest[length:]
-        method, target, _ = first.split(" ")
-        path = target.partition("?")[0]
-        self._asked = Received(method, path, headers, rest[:length])
+        path, _, query = came.target.partition("?")
+        self._asked = Received(came.method, path, came.headers, came.body, query)
         self._steps = self._upstream.steps(self._asked)
         self._pull()
 
@@ -265,8 +265,7 @@ class _Connection(Protocol):
                 self._asked = None
                 asked.complete = True
                 self._rest()
-                if self._buffer:
-                    self._read()
+                self._read()
             case Act.HOLD:
                 self._rest()
                 asked._release.addCallback(lambda _: self._pull())

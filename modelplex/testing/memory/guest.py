@@ -152,6 +152,11 @@ class Guest:
         [answer] = self.answers()
         return answer
 
+    @property
+    def wire(self) -> bytes:
+        """Every byte so far, whether it was read or lies in the buffer."""
+        return bytes(self._end.value())
+
     def stop_reading(self) -> None:
         """Leave what is written from now on in the buffer."""
         self.reading = False

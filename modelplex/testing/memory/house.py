@@ -11,6 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 from modelplex.config import Config, Guest, Provider, Server
 from modelplex.graph import Graph, build
 from modelplex.secret import Secret
+from modelplex.surface.paths import route
 from modelplex.surface.root import render_error
 from modelplex.surface.site import GuestSite, Limits
 from modelplex.testing.memory import guest
@@ -42,7 +43,7 @@ class House:
     upstreams: Upstreams = field(init=False)
     site: GuestSite = field(init=False)
     guests: list[guest.Guest] = field(factory=list)
-    _graph: Graph = field(init=False)
+    graph: Graph = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.upstreams = Upstreams(self.reactor)
@@ -51,13 +52,14 @@ class House:
             providers=self.providers,
             guests=(self.policy,),
         )
-        self._graph = build(config, self.reactor)
-        [(_guest, root)] = self._graph.roots
+        self.graph = build(config, self.reactor)
+        [door] = self.graph.doors
         self.site = GuestSite(
-            root,
+            door.root,
             limits=self.limits,
             reactor=self.reactor,
             render_error=render_error,
+            route=route,
         )
 
     def guest(self) -> guest.Guest:
@@ -91,7 +93,7 @@ class House:
             one.leave()
         self.turn()
         assert self.upstreams.waiting() == []
-        closing = Deferred.fromCoroutine(self._graph.close())
+        closing = Deferred.fromCoroutine(self.graph.close())
         self.turn()
         assert closing.called
         assert self.upstreams.open == []

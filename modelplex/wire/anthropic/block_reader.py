@@ -22,10 +22,10 @@ from modelplex.events import (
     ToolCallStarted,
 )
 from modelplex.wire.anthropic.tool_words import (
-    free_text,
     tool_name,
     whole_input,
 )
+from modelplex.wire.freeform import free_text
 
 _LONGEST_INPUT = 16 * 2**20  # characters of a custom tool's input, which is held back
 

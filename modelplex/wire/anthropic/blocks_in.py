@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from msgspec import Raw, Struct
@@ -13,6 +13,9 @@ from modelplex.events import (
     CacheMark,
     Document,
     FileId,
+    HostCall,
+    HostPart,
+    HostResult,
     Image,
     Inline,
     Part,
@@ -94,6 +97,13 @@ class _ToolResult(_Marked):
     is_error: bool | None = None
 
 
+class _McpToolUse(Struct):
+    id: str
+    name: str
+    input: Raw = Raw(b"{}")
+    server_name: str = ""
+
+
 class _ToolReference(_Marked):
     tool_name: str
 
@@ -128,21 +138,23 @@ class _Content(Struct):
     content: Raw
 
 
-def parts(content: Raw, where: str, skipped: Skipped) -> list[Part]:
+def parts(content: Raw, where: str, skipped: Skipped) -> list[Part | HostPart]:
     """
     The parts of `content`, a string or an array of blocks.
+
+    What was called for the model, here or at a provider, is a `HostPart`.
 
     :raises BadRequest: something in it is of the wrong type.
     """
     if memoryview(content)[0] == ord('"'):
         return [Text(read(content, str, where))]
-    found: list[Part] = []
+    found: list[Part | HostPart] = []
     for number, raw in enumerate(read(content, list[Raw], where)):
         found += _block(raw, f"{where}[{number}]", skipped)
     return found
 
 
-def _block(raw: Raw, where: str, skipped: Skipped) -> list[Part]:
+def _block(raw: Raw, where: str, skipped: Skipped) -> Sequence[Part | HostPart]:
     match read(raw, _Head, where).type:
         case "text":
             text = read(raw, _Text, where)
@@ -159,6 +171,14 @@ def _block(raw: Raw, where: str, skipped: Skipped) -> list[Part]:
             use = read(raw, _ToolUse, where)
             read(use.input, dict[str, Raw], f"{where}.input")
             return [ToolCall(use.id, use.name, compact(use.input), cache=use.mark)]
+        case "mcp_tool_use":
+            made = read(raw, _McpToolUse, where)
+            read(made.input, dict[str, Raw], f"{where}.input")
+            input = compact(made.input)
+            return [HostCall(made.id, made.server_name, made.name, input)]
+        case "mcp_tool_result":
+            given = _tool_result(read(raw, _ToolResult, where), where, skipped)
+            return [HostResult(given.call_id, given.content, given.is_error)]
         case "tool_result":
             return [_tool_result(read(raw, _ToolResult, where), where, skipped)]
         case "tool_reference":

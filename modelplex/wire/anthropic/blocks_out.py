@@ -31,6 +31,7 @@ from modelplex.wire.anthropic.words import (
     is_citation,
     is_foreign,
 )
+from modelplex.wire.fidelity import reasoning_name
 
 _PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
@@ -107,7 +108,7 @@ def answered(
                 blocks += text(Text(part.text))
             case Thinking():
                 if not part.signature or is_foreign(part.signature):
-                    lost.append("reasoning_content")
+                    lost.append(reasoning_name(part))
                     continue
                 blocks.append(
                     {
@@ -118,7 +119,7 @@ def answered(
                 )
             case RedactedThinking():
                 if is_foreign(part.content):
-                    lost.append("reasoning_content")
+                    lost.append(reasoning_name(part))
                     continue
                 blocks.append({"type": "redacted_thinking", "data": part.content})
             case ToolCall():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelplex.wire.anthropic.errors import decode_error, encode_error
 from modelplex.wire.anthropic.fidelity import FIDELITY
+from modelplex.wire.anthropic.proofs import without_foreign
 from modelplex.wire.anthropic.reply import decode_reply, encode_reply
 from modelplex.wire.anthropic.request_in import decode_request
 from modelplex.wire.anthropic.request_out import encode_request
@@ -24,4 +25,5 @@ ANTHROPIC = Dialect(
     encoder=AnthropicEncoder,
     decode_error=decode_error,
     encode_error=encode_error,
+    without_foreign=without_foreign,
 )

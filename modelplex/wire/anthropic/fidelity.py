@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from modelplex.wire.fidelity import (
     CARRIED,
+    Fate,
     Feature,
     Fidelity,
+    Verdict,
     adapted,
     dropped,
     refused,
 )
 
+_OWN = Verdict(Fate.CARRIED, "Anthropic's own; others are dropped")
 _OLDER = "Claude up to 4.6 only, and not while it thinks; otherwise dropped"
 
 FIDELITY = Fidelity(
@@ -23,6 +26,7 @@ FIDELITY = Fidelity(
         Feature.IMAGE_DETAIL: dropped(),
         Feature.AUDIO: refused("it takes no audio"),
         Feature.DOCUMENT: adapted("PDF and text; others are refused"),
+        Feature.DOCUMENT_TITLE: CARRIED,
         Feature.DOCUMENT_URL: CARRIED,
         Feature.FILE_ID: refused("the file is in another provider's store"),
         Feature.TOOLS: CARRIED,
@@ -40,9 +44,9 @@ FIDELITY = Fidelity(
         Feature.PARALLEL_TOOL_CALLS: CARRIED,
         Feature.JSON_OBJECT: adapted("an instruction"),
         Feature.JSON_SCHEMA: adapted("its subset of JSON Schema, or an instruction"),
-        Feature.THINKING_BLOCKS: dropped("unless signed"),
-        Feature.THINKING_SIGNATURE: CARRIED,
-        Feature.REDACTED_THINKING: CARRIED,
+        Feature.THINKING_BLOCKS: dropped("unless signed by Anthropic"),
+        Feature.THINKING_SIGNATURE: _OWN,
+        Feature.REDACTED_THINKING: _OWN,
         Feature.REASONING_EFFORT: adapted("adaptive thinking, or a budget of tokens"),
         Feature.THINKING_BUDGET: adapted("as the model takes it"),
         Feature.MAX_TOKENS: adapted("at most what the model allows"),
@@ -63,4 +67,5 @@ FIDELITY = Fidelity(
         Feature.CITATIONS: adapted("its own, in the assistant's turns; else dropped"),
         Feature.OTHER_FIELDS: dropped(),
     },
+    proves=True,
 )

@@ -13,6 +13,9 @@ from modelplex.events import (
     Event,
     Finished,
     FinishReason,
+    HostCall,
+    HostPart,
+    HostResult,
     Part,
     RedactedThinking,
     Refusal,
@@ -112,6 +115,8 @@ def encode_reply(reply: Reply, answering: Answering) -> bytes:
     for part in reply.parts:
         _add(part, content)
     content = [b for b in content if b["type"] != "text" or b["text"].strip()]
+    while len(content) > 1 and content[-1].get("thinking") == "":
+        content.pop()  # agents show the last block; see `AnthropicEncoder`
     called = any(isinstance(part, ToolCall) for part in reply.parts)
     body = message(reply.id, answering, reply.usage)
     body["content"] = content or [{"type": "text", "text": ""}]
@@ -155,7 +160,29 @@ def stopped(finish: Finished, called: bool) -> dict[str, Any]:
     }
 
 
-def _add(part: Part, content: list[dict[str, Any]]) -> None:
+def use_block(call: HostCall) -> dict[str, Any]:
+    """A call that Modelplex makes itself, without its input."""
+    return {
+        "type": "mcp_tool_use",
+        "id": call.id,
+        "name": call.name,
+        "server_name": call.label,
+    }
+
+
+def result_block(result: HostResult) -> dict[str, Any]:
+    """What its tool has answered; the block has a place for text only."""
+    return {
+        "type": "mcp_tool_result",
+        "tool_use_id": result.call_id,
+        "is_error": result.is_error,
+        "content": [
+            {"type": "text", "text": text} for text in result.texts if text.strip()
+        ],
+    }
+
+
+def _add(part: Part | HostPart, content: list[dict[str, Any]]) -> None:
     """Append the block for `part`, or its text to a last block of text."""
     match part:
         case Text() | Refusal():
@@ -172,6 +199,11 @@ def _add(part: Part, content: list[dict[str, Any]]) -> None:
             )
         case RedactedThinking():
             content.append({"type": "redacted_thinking", "data": part.content})
+        case HostCall():
+            input = wire_input(part.arguments, custom=False)
+            content.append({**use_block(part), "input": input})
+        case HostResult():
+            content.append(result_block(part))
         case ToolCall():
             input = wire_input(part.arguments, part.custom)
             call = {"type": "tool_use", "id": part.id, "name": part.name}

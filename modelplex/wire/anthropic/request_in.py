@@ -9,24 +9,17 @@ from msgspec import Raw, Struct
 from modelplex.errors import BadRequest
 from modelplex.events import (
     Choose,
-    Document,
-    Image,
     JsonSchema,
     Message,
-    Part,
-    RedactedThinking,
     Request,
     Role,
-    Text,
-    Thinking,
     ThinkingControl,
     Tool,
-    ToolCall,
     ToolChoice,
-    ToolResult,
 )
 from modelplex.wire.anthropic.blocks_in import CacheControl, Skipped, parts, texts
 from modelplex.wire.anthropic.client_tools import client_tool
+from modelplex.wire.anthropic.turns_in import turns
 from modelplex.wire.jsonobject import JsonObject
 from modelplex.wire.typed import read
 
@@ -157,7 +150,7 @@ class _Decoding:
                 case "user" | "assistant":
                     skipped = self._skipped("messages[].content")
                     found = parts(message.content, content, skipped)
-                    talk += _turn(Role(message.role), found, content)
+                    talk += turns(Role(message.role), found, content)
                 case role:
                     raise BadRequest(
                         f"{where}.role: {role!r} is not user, assistant or system",
@@ -258,28 +251,6 @@ class _Decoding:
             else:
                 self._extra[f"metadata.{key}"] = read(raw, Any, f"metadata.{key}")
         return user
-
-
-_SPOKEN_BY = {
-    Role.USER: (Text, Image, Document, ToolResult),
-    Role.ASSISTANT: (Text, Thinking, RedactedThinking, ToolCall),
-}
-
-
-def _turn(role: Role, found: list[Part], where: str) -> list[Message]:
-    """One message, or two when tool results stand before what the user says."""
-    for part in found:
-        if not isinstance(part, _SPOKEN_BY[role]):
-            raise BadRequest(
-                f"{where}: a {role.value} message has no {type(part).__name__}",
-                param=where,
-            )
-    results = tuple(part for part in found if isinstance(part, ToolResult))
-    rest = tuple(part for part in found if not isinstance(part, ToolResult))
-    turn = [Message(Role.TOOL, results)] if results else []
-    if rest or not results:
-        turn.append(Message(role, rest))
-    return turn
 
 
 class _Format(Struct):

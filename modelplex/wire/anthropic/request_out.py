@@ -40,7 +40,7 @@ def encode_request(request: Request, abilities: Abilities | None = None) -> Enco
 
 
 def _encoded(request: Request, abilities: Abilities) -> Encoded:
-    lost = [n for n in admit(request, FIDELITY) if n != "reasoning_content"]
+    lost = list(admit(request, FIDELITY))
     max_tokens = _max_tokens(request, abilities)
     planned = plan(request, abilities, max_tokens)
     offered = offer(request, abilities, planned.active)

@@ -19,6 +19,8 @@ from modelplex.events import (
     Event,
     Finished,
     FinishReason,
+    HostCall,
+    HostResult,
     RefusalDelta,
     Started,
     TextDelta,
@@ -32,7 +34,8 @@ from modelplex.events import (
 )
 from modelplex.wire import sse
 from modelplex.wire.anthropic.errors import encode_error_event
-from modelplex.wire.anthropic.reply import message, stopped
+from modelplex.wire.anthropic.reply import message, result_block, stopped, use_block
+from modelplex.wire.anthropic.tool_words import wire_input
 from modelplex.wire.anthropic.words import (
     is_citation,
     own_signature,
@@ -76,6 +79,11 @@ class _Block:
         kind: str = self.start["type"]
         return kind
 
+    @property
+    def bare(self) -> bool:
+        """It is a signature of what has no text of its own."""
+        return self.kind == "thinking" and self.sealed and not self.written
+
     def text(self, text: str) -> None:
         """More text; it begins with the first that is not white space."""
         if not self.spoken:
@@ -110,6 +118,10 @@ class _Block:
         if self.member is not None:
             piece = _json(piece)[1:-1].decode()
         self._partial(piece)
+
+    def whole(self, arguments: str) -> None:
+        """All of a call's arguments at once."""
+        self._partial(_json(wire_input(arguments, custom=False)).decode())
 
     def wrap(self, member: str) -> None:
         self.member = member
@@ -174,6 +186,11 @@ class AnthropicEncoder:
                     delta = {"type": "citations_delta", "citation": citation}
                     last.deltas.append(_json(delta))
                     last.spoken = True
+            case HostCall():
+                self._host_call(event)
+            case HostResult():
+                block = _Block(result_block(event), spoken=True, sealed=True)
+                self._queue.append(block)
             case Started():
                 self._id = event.id
             case UsageReported(usage):
@@ -221,10 +238,22 @@ class AnthropicEncoder:
         self._calls[event.index] = block
         self._queue.append(block)
 
+    def _host_call(self, call: HostCall) -> None:
+        """One that Modelplex makes itself, and of which everything is known."""
+        start = {**use_block(call), "input": {}}
+        block = _Block(start, spoken=True, sealed=True)
+        block.whole(call.arguments)
+        self._queue.append(block)
+
     def _ready(self, *, ending: bool) -> list[bytes]:
         """What can be sent by now: the first block, and those after complete ones."""
         out: list[bytes] = []
         while self._queue:
+            # Agents show the last block of a reply. So a bare signature waits for
+            # what it is of, and with nothing after it (Gemini's at the end of a
+            # text, which it does without) is left out.
+            if self._index and all(block.bare for block in self._queue):
+                break
             block = self._queue[0]
             last = len(self._queue) == 1
             done = block.sealed or ending or (not last and block.complete())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from modelplex.errors import BadRequest
 from modelplex.events import (
@@ -60,8 +61,11 @@ def plan(request: Request, abilities: Abilities, max_tokens: int) -> Plan:
         )
     if control.mode not in (None, *_MODES):
         raise BadRequest(f"thinking: {control.mode!r} is not known", param="thinking")
-    if "adaptive" not in abilities.thinking and _reasoning_missing(request):
-        return Plan(lost=(_field(control),))
+    if _reasoning_missing(request):
+        if "adaptive" not in abilities.thinking:
+            return Plan(lost=(_field(control),))
+        # Only a budget demands the reasoning before.
+        abilities = evolve(abilities, thinking=abilities.thinking - {"enabled"})
     quiet = control.mode in ("disabled", "between_tools")
     if quiet or (control.mode is None and control.effort == "none"):
         return _quiet(control, abilities)
@@ -92,22 +96,29 @@ def _loud(control: ThinkingControl, abilities: Abilities, max_tokens: int) -> Pl
 
 def _reasoning_missing(request: Request) -> bool:
     """
-    Whether tools were called without the reasoning that led to it.
+    Whether the turn that goes on now began without the reasoning that led to it.
 
     A model that thinks for a budget refuses to go on from there: "Expected
-    `thinking`, but found `tool_use`".
+    `thinking`, but found `tool_use`". A turn is all that was said and called since a
+    user has last said something.
     """
-    turn: list[Part] = []
-    answered = False
-    for message in reversed(request.messages):
-        if message.role is Role.ASSISTANT:
-            turn += message.parts
-        elif turn:
+    began: list[Part] = []
+    backwards = reversed(request.messages)
+    for said, group in groupby(backwards, lambda m: m.role is Role.ASSISTANT):
+        messages = list(group)
+        if said:
+            began = [part for m in reversed(messages) for part in m.parts]
+        elif not any(message.role is Role.TOOL for message in messages):
             break
-        answered = answered or message.role is Role.TOOL
-    signed = any(_is_proven(part) for part in turn)
-    called = any(isinstance(part, ToolCall) for part in turn)
-    return answered and called and not signed
+    called = any(isinstance(part, ToolCall) for part in began)
+    first = next((part for part in began if not _is_lost(part)), None)
+    return called and not (first is not None and _is_proven(first))
+
+
+def _is_lost(part: Part) -> bool:
+    """Whether this is reasoning that the API is not sent."""
+    thought = isinstance(part, (Thinking, RedactedThinking))
+    return thought and not _is_proven(part)
 
 
 def _is_proven(part: Part) -> bool:

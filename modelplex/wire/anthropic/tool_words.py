@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from modelplex.events import ToolCall
+from modelplex.wire.freeform import as_object
 from modelplex.wire.typed import compact, is_object
 
 _FREEFORM = "-freeform"
@@ -70,7 +71,7 @@ def wire_input(arguments: str, custom: bool) -> Any:
     What is no JSON object still has to reach the model as one: history never fails.
     """
     if custom:
-        return {"input": arguments}
+        return as_object(arguments)
     if not arguments.strip():
         return {}
     if is_object(arguments):
@@ -81,15 +82,3 @@ def wire_input(arguments: str, custom: bool) -> Any:
 def whole_input(input: msgspec.Raw) -> str:
     """The arguments that `input`, the member of a ``tool_use`` block, stands for."""
     return "{}" if bytes(input) == b"null" else compact(input)
-
-
-class _Freeform(msgspec.Struct):
-    input: str
-
-
-def free_text(arguments: str) -> str:
-    """What a custom tool is called with: the inverse of `wire_input`."""
-    try:
-        return msgspec.json.decode(arguments, type=_Freeform).input
-    except (msgspec.DecodeError, RecursionError):
-        return arguments

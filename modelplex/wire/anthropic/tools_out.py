@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from modelplex.errors import BadRequest, UnsupportedField
 from modelplex.events import Choose, Request, Tool, ToolCall, ToolChoice
+from modelplex.wire import freeform
 from modelplex.wire.anthropic import schema_out
 from modelplex.wire.anthropic.abilities import Abilities
 from modelplex.wire.anthropic.cache_out import cache_control
@@ -18,12 +19,7 @@ from modelplex.wire.anthropic.tool_words import (
     wire_tool_name,
 )
 
-_FREEFORM = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-    "additionalProperties": False,
-}
+_FREEFORM = {**freeform.SCHEMA, "additionalProperties": False}
 
 
 @frozen

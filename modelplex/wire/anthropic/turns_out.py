@@ -119,8 +119,8 @@ def _reasoning_followed(turns: list[Turn], lost: list[str]) -> list[Turn]:
     for turn in turns:
         content = turn.content
         while content and content[-1]["type"] in ("thinking", "redacted_thinking"):
-            content.pop()
-            lost.append("reasoning_content")
+            sealed = content.pop()["type"] == "redacted_thinking"
+            lost.append("reasoning_details" if sealed else "reasoning_content")
         if content:
             _add(kept, turn.role, content)
     return kept

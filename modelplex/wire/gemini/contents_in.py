@@ -106,7 +106,7 @@ class _Conversation:
         events, self.events = self.events, None
         if not events:
             return
-        parts = gather(joined(events)).parts
+        parts = gather(joined(events)).said
         self.messages.append(Message(Role.ASSISTANT, parts))
         calls = [part for part in parts if isinstance(part, ToolCall)]
         self.waiting = Counter(call.id for call in calls)

@@ -56,7 +56,7 @@ class Talk:
                 case Role.SYSTEM:
                     self._system(told(message.parts, where), leading)
                 case Role.USER:
-                    self._add("user", said(message.parts, where, self.lost))
+                    self._add("user", said(message.parts, where))
                 case Role.ASSISTANT:
                     self._model(message, where)
                 case _:
@@ -100,7 +100,7 @@ class Talk:
         return fresh
 
     def _result(self, part: ToolResult, where: str) -> None:
-        found = result(part, where, self.lost, self.abilities)
+        found = result(part, where, self.abilities)
         if self.open[part.call_id] > 0:
             self.open[part.call_id] -= 1
             self.results.setdefault(part.call_id, deque()).append(found)

@@ -8,6 +8,7 @@ import msgspec
 
 from modelplex.errors import UpstreamMalformed
 from modelplex.events import Request
+from modelplex.wire.counting import CountDialect
 from modelplex.wire.dialect import Encoded
 from modelplex.wire.gemini.errors import decode_error
 from modelplex.wire.gemini.members import body_members
@@ -66,3 +67,8 @@ def decode_count_reply(body: bytes) -> int:
 def encode_count_reply(tokens: int) -> bytes:
     """The reply that says `tokens`."""
     return msgspec.json.encode({"totalTokens": tokens})
+
+
+GEMINI_COUNT = CountDialect(
+    "gemini", encode_count_request, decode_count_reply, encode_count_reply
+)

@@ -7,6 +7,7 @@ from attrs import evolve
 from modelplex.wire.dialect import Dialect
 from modelplex.wire.gemini.errors import decode_error, encode_error
 from modelplex.wire.gemini.fidelity import FIDELITY
+from modelplex.wire.gemini.proofs import without_foreign
 from modelplex.wire.gemini.reply import decode_reply, encode_reply
 from modelplex.wire.gemini.request_in import decode_request
 from modelplex.wire.gemini.request_out import encode_request
@@ -30,6 +31,7 @@ GEMINI = Dialect(
     encoder=GeminiEncoder,
     decode_error=decode_error,
     encode_error=encode_error,
+    without_foreign=without_foreign,
 )
 
 GEMINI_ARRAY = evolve(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from modelplex.wire.fidelity import (
     CARRIED,
+    Fate,
     Feature,
     Fidelity,
+    Verdict,
     adapted,
     dropped,
     refused,
@@ -22,7 +24,8 @@ FIDELITY = Fidelity(
         Feature.IMAGE_URL: adapted("fileData, which newer models fetch"),
         Feature.IMAGE_DETAIL: dropped(),
         Feature.AUDIO: CARRIED,
-        Feature.DOCUMENT: adapted("without its title and context"),
+        Feature.DOCUMENT: CARRIED,
+        Feature.DOCUMENT_TITLE: dropped(),
         Feature.DOCUMENT_URL: adapted("fileData, which newer models fetch"),
         Feature.FILE_ID: refused("the file is in another provider's store"),
         Feature.TOOLS: CARRIED,
@@ -41,7 +44,9 @@ FIDELITY = Fidelity(
             "its subset of JSON Schema; an instruction beside tools before Gemini 3"
         ),
         Feature.THINKING_BLOCKS: dropped("unless signed by Gemini"),
-        Feature.THINKING_SIGNATURE: dropped("unless Gemini's own, which is carried"),
+        Feature.THINKING_SIGNATURE: Verdict(
+            Fate.CARRIED, "Gemini's own; others are dropped"
+        ),
         Feature.REDACTED_THINKING: dropped("only its own provider can read it"),
         Feature.REASONING_EFFORT: adapted(_AS_MODEL),
         Feature.THINKING_BUDGET: adapted(_AS_MODEL),
@@ -63,4 +68,5 @@ FIDELITY = Fidelity(
         Feature.CITATIONS: dropped(),
         Feature.OTHER_FIELDS: dropped(),
     },
+    proves=True,
 )

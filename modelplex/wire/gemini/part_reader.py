@@ -21,9 +21,9 @@ from modelplex.events import (
     ToolCallDelta,
     ToolCallStarted,
 )
+from modelplex.wire.freeform import free_text
 from modelplex.wire.gemini.signatures import Signature, standard, unwrap
 from modelplex.wire.gemini.tool_words import (
-    free_text,
     made_up_id,
     tool_name,
     whole_arguments,

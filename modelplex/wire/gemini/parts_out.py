@@ -24,6 +24,7 @@ from modelplex.events import (
     ToolResult,
     Url,
 )
+from modelplex.wire.fidelity import reasoning_name
 from modelplex.wire.gemini.abilities import Abilities
 from modelplex.wire.gemini.signatures import UNCHECKED, own
 from modelplex.wire.gemini.tool_words import past_tool_name, wire_args
@@ -34,7 +35,7 @@ Block = dict[str, Any]
 _RESPONSE_WORDS = ('{"output":', '{"error":', '{"result":')
 
 
-def said(parts: Iterable[Part], where: str, lost: list[str]) -> list[Block]:
+def said(parts: Iterable[Part], where: str) -> list[Block]:
     """
     The parts for what the user says, without the empty texts, which are refused.
 
@@ -48,10 +49,6 @@ def said(parts: Iterable[Part], where: str, lost: list[str]) -> list[Block]:
             case Image():
                 blocks.append(_file(part.source))
             case Document():
-                if part.title:
-                    lost.append("file.filename")
-                if part.context:
-                    lost.append("document.context")
                 blocks.append(_file(part.source))
             case Audio():
                 kind = f"audio/{part.format}"
@@ -103,7 +100,7 @@ def answered(
             case Thinking():
                 _thought(part, blocks, signatures, lost)
             case RedactedThinking():
-                lost.append("reasoning_content")
+                lost.append(reasoning_name(part))
             case ToolCall():
                 name = past_tool_name(part, abilities.tool_name_limit)
                 args = wire_args(part.arguments, part.custom)
@@ -131,7 +128,7 @@ def _thought(
 ) -> None:
     signature = own(part.signature)
     if signature is None:
-        lost.append("reasoning_content")
+        lost.append(reasoning_name(part))
         return
     thought: Block = {"text": part.text, "thought": True}
     if signature.call is not None:
@@ -165,13 +162,11 @@ class Answered:
     text: str
 
 
-def result(
-    part: ToolResult, where: str, lost: list[str], abilities: Abilities
-) -> Answered:
+def result(part: ToolResult, where: str, abilities: Abilities) -> Answered:
     """What the answer of a tool says, as an object."""
     texts = [piece.text for piece in part.content if isinstance(piece, Text)]
     rest = [piece for piece in part.content if not isinstance(piece, Text)]
-    files = said(rest, where, lost)
+    files = said(rest, where)
     written = "\n".join(texts)
     answer: Block = {"response": _response(written, part.is_error)}
     beside: list[Block] = []

@@ -58,9 +58,9 @@ def encode_reply(reply: Reply, answering: Answering) -> bytes:
         and known.call is not None
     }
     calls = 0
-    for part in reply.parts:
+    for part in reply.said:
         if isinstance(part, ToolCall):
-            signature = signatures.get(calls)
+            signature = shown.call_signature(calls, signatures.get(calls))
             calls += 1
             written = [part.arguments]
             made = shown.Call(part.id, part.name, part.custom, signature, written)

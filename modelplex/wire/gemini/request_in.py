@@ -20,7 +20,7 @@ from modelplex.events import (
 )
 from modelplex.wire.gemini.contents_in import conversation, system_texts
 from modelplex.wire.gemini.members import Members, body_members, members
-from modelplex.wire.gemini.schema_in import json_schema
+from modelplex.wire.gemini.schema_in import json_schema, proper
 from modelplex.wire.jsonobject import JsonObject
 
 _READ = frozenset(
@@ -165,7 +165,10 @@ class _Decoding:
         given = members(raw, where)
         schema: dict[str, Any] | None = None
         if "parametersJsonSchema" in given:
-            schema = given.get("parametersJsonSchema", dict[str, Any])
+            schema = proper(
+                given.get("parametersJsonSchema", dict[str, Any]),
+                given.where("parametersJsonSchema"),
+            )
         elif "parameters" in given:
             schema = json_schema(
                 given.get("parameters", Raw), given.where("parameters")
@@ -255,7 +258,7 @@ def _response_format(settings: Members) -> JsonSchema | None:
     schema: Any = None
     for name in ("responseJsonSchema", "ResponseJsonSchema"):
         if name in settings:
-            schema = settings.get(name, dict[str, Any])
+            schema = proper(settings.get(name, dict[str, Any]), settings.where(name))
     if schema is None and "responseSchema" in settings:
         raw = settings.get("responseSchema", Raw)
         schema = json_schema(raw, settings.where("responseSchema"))

@@ -21,7 +21,6 @@ from modelplex.wire.typed import pack
 _MOST_STOPS = 5
 _MOST_LOGPROBS = 20
 _ONE_OBJECT = "Respond with one JSON object only, without any text around it."
-_REASONING = frozenset({"reasoning_content", "reasoning_details"})  # told by parts
 
 
 def encode_request(request: Request, abilities: Abilities | None = None) -> Encoded:
@@ -44,7 +43,7 @@ def encode_request(request: Request, abilities: Abilities | None = None) -> Enco
 
 
 def _body(request: Request, abilities: Abilities) -> tuple[dict[str, Any], list[str]]:
-    lost = [n for n in admit(request, FIDELITY) if n not in _REASONING]
+    lost = list(admit(request, FIDELITY))
     settings, wish = _settings(request, abilities, lost)
     spoken = talk(request.messages, abilities)
     lost += spoken.lost

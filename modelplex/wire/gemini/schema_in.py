@@ -29,6 +29,12 @@ _COUNTS = frozenset(
     }
 )
 _PLAIN = {"ref": "$ref", "defs": "$defs", "example": "examples"}
+_TYPES = frozenset(
+    {"ARRAY", "BOOLEAN", "INTEGER", "NULL", "NUMBER", "OBJECT", "STRING"}
+)
+# Members of a JSON Schema that hold schemas by name, and those that hold no schema.
+_NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions"})
+_VALUES = frozenset({"const", "default", "enum", "examples"})
 
 
 def json_schema(raw: bytes | Raw, where: str) -> dict[str, Any]:
@@ -38,6 +44,45 @@ def json_schema(raw: bytes | Raw, where: str) -> dict[str, Any]:
     :raises BadRequest: it is no such object; names the path to the culprit.
     """
     return _schema(raw, where, 0)
+
+
+def proper(schema: dict[str, Any], where: str) -> dict[str, Any]:
+    """
+    A JSON Schema that may have types in capitals, without them.
+
+    Gemini takes those in JSON Schemas too, and gemini-cli 0.61 sends them; nobody else
+    knows them.
+
+    :raises BadRequest: it is nested too deeply.
+    """
+    found: dict[str, Any] = _proper(schema, where, 0)
+    return found
+
+
+def _proper(value: Any, where: str, depth: int) -> Any:
+    if depth > 2 * _DEEPEST:
+        raise BadRequest(f"{where}: nested too deeply", param=where)
+    if isinstance(value, list):
+        return [_proper(item, where, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, Any] = {}
+    for name, inner in value.items():
+        if name == "type":
+            several = isinstance(inner, list)
+            found[name] = list(map(_word, inner)) if several else _word(inner)
+        elif name in _NAMED and isinstance(inner, dict):
+            found[name] = {
+                key: _proper(one, where, depth + 1) for key, one in inner.items()
+            }
+        else:
+            plain = name in _VALUES
+            found[name] = inner if plain else _proper(inner, where, depth + 1)
+    return found
+
+
+def _word(type: Any) -> Any:
+    return type.lower() if isinstance(type, str) and type in _TYPES else type
 
 
 def _schema(raw: bytes | Raw, where: str, depth: int) -> dict[str, Any]:

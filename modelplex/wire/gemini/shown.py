@@ -10,7 +10,7 @@ from attrs import define, field
 
 from modelplex.events import Finished, Usage
 from modelplex.wire.dialect import Answering
-from modelplex.wire.gemini.signatures import Signature, own, wrap
+from modelplex.wire.gemini.signatures import UNCHECKED_BYTES, Signature, own, wrap
 from modelplex.wire.gemini.tool_words import wire_args
 from modelplex.wire.gemini.words import finish_word, wire_usage
 from modelplex.wire.typed import is_object
@@ -19,6 +19,15 @@ _json = msgspec.json.encode
 
 EMPTY = b'{"text":""}'
 """A part that says nothing: clients count on a content having one."""
+
+
+def call_signature(number: int, signature: str | None) -> str | None:
+    """
+    What signs the call `number` of a reply; for the first without any, a word for that.
+
+    The guest sends it back, maybe to Gemini, which wants one on the first.
+    """
+    return UNCHECKED_BYTES if signature is None and number == 0 else signature
 
 
 @define(eq=False)

@@ -34,9 +34,12 @@ _SEALED = b"modelplex-sealed:"
 UNCHECKED = "skip_thought_signature_validator"
 """What Gemini takes for a call that it did not make (Gemini docs, "FAQs")."""
 
-_UNCHECKED = frozenset(
-    word.translate(_STANDARD)
-    for word in (UNCHECKED, "context_engineering_is_the_way_to_go")
+UNCHECKED_BYTES = base64.b64encode(UNCHECKED.encode()).decode()
+"""The same for SDKs, which take every signature for bytes and write it so."""
+
+_WORDS = (UNCHECKED, "context_engineering_is_the_way_to_go")
+_UNCHECKED = frozenset(word.translate(_STANDARD) for word in _WORDS) | frozenset(
+    base64.b64encode(word.encode()).decode().rstrip("=") for word in _WORDS
 )
 
 

@@ -63,7 +63,8 @@ class GeminiEncoder:
                 if (call := self._calls.get(index)) is not None:
                     call.written.append(arguments)
             case ToolCallStarted(index, id, name, custom):
-                signature = self._signatures.pop(index, None)
+                given = self._signatures.pop(index, None)
+                signature = shown.call_signature(index, given)
                 self._calls[index] = shown.Call(id, name, custom, signature)
             case ThinkingSigned(signature):
                 return self._signed(signature)

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from modelplex.events import ToolCall
+from modelplex.wire.freeform import as_object
 from modelplex.wire.typed import compact, is_object
 
 _FREEFORM = ".freeform"
@@ -66,7 +67,7 @@ def wire_args(arguments: str, custom: bool) -> Any:
     What is no JSON object still has to reach the model as one: history never fails.
     """
     if custom:
-        return {"input": arguments}
+        return as_object(arguments)
     text = arguments.strip()
     if text in ("", "null"):
         return {}
@@ -80,18 +81,6 @@ def whole_arguments(args: msgspec.Raw) -> str:
     if bytes(args) in (b"null", b"{}"):
         return "{}"
     return compact(args)
-
-
-class _Freeform(msgspec.Struct):
-    input: str
-
-
-def free_text(arguments: str) -> str:
-    """What a custom tool is called with: the inverse of `wire_args`."""
-    try:
-        return msgspec.json.decode(arguments, type=_Freeform).input
-    except (msgspec.DecodeError, RecursionError):
-        return arguments
 
 
 def made_up_id(*witness: str) -> str:

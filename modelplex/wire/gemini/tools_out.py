@@ -8,15 +8,10 @@ import msgspec
 
 from modelplex.errors import BadRequest, UnsupportedField
 from modelplex.events import Choose, Request, Tool, ToolChoice
+from modelplex.wire import freeform
 from modelplex.wire.gemini.abilities import Abilities
 from modelplex.wire.gemini.schema_out import tool_schema
 from modelplex.wire.gemini.tool_words import wire_tool_name
-
-_FREEFORM = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-}
 
 
 def offer(request: Request, abilities: Abilities) -> dict[str, Any]:
@@ -69,7 +64,7 @@ def _declaration(tool: Tool, abilities: Abilities) -> dict[str, Any]:
         description = f"{description or ''}\nThe input has this format: {grammar}"
     if description and description.strip():
         made["description"] = description.strip()
-    schema = _FREEFORM if tool.custom else tool_schema(tool.schema)
+    schema = freeform.SCHEMA if tool.custom else tool_schema(tool.schema)
     if schema is not None:
         made["parametersJsonSchema"] = schema
     return made

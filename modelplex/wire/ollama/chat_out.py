@@ -27,11 +27,13 @@ from modelplex.events import (
     ToolCall,
     ToolResult,
 )
+from modelplex.wire import freeform
 from modelplex.wire.dialect import Encoded
 from modelplex.wire.fidelity import Fidelity, admit
 from modelplex.wire.ollama.calls import as_object
 from modelplex.wire.ollama.fidelity import CHAT
 from modelplex.wire.ollama.settings import encode_settings, is_own
+from modelplex.wire.ollama.tool_words import wire_call, wire_tool_name
 from modelplex.wire.typed import pack
 
 _IN_RESULTS = (Text, Image, Document)
@@ -120,17 +122,25 @@ def _hint(request: Request) -> Message | None:
     if choice is None or choice.mode is not Choose.REQUIRED:
         return None
     if len(choice.names) == 1:
-        text = f"Answer by calling the tool {choice.names[0]}, and with nothing else."
+        custom = any(t.custom for t in request.tools if t.name == choice.names[0])
+        name = wire_tool_name(choice.names[0], custom)
+        text = f"Answer by calling the tool {name}, and with nothing else."
     else:
         text = "Answer by calling at least one of the tools, and with nothing else."
     return Message(Role.SYSTEM, (Text(text),))
 
 
 def _tool(tool: Tool, number: int) -> JSON:
-    function: dict[str, JSON] = {"name": tool.name}
-    if tool.description is not None:
-        function["description"] = tool.description
-    schema = {} if tool.schema is None else tool.schema
+    function: dict[str, JSON] = {"name": wire_tool_name(tool.name, tool.custom)}
+    description = tool.description
+    if tool.custom and tool.format is not None:
+        grammar = f"The input has this format: {pack(tool.format).decode()}"
+        description = f"{description}\n{grammar}" if description else grammar
+    if description is not None:
+        function["description"] = description
+    schema = (
+        freeform.SCHEMA if tool.custom else {} if tool.schema is None else tool.schema
+    )
     if not isinstance(schema, dict):
         where = f"tools[{number}].function.parameters"
         raise BadRequest(f"{where}: an object is expected", param=where)
@@ -157,7 +167,7 @@ def _messages(request: Request) -> Iterator[JSON]:
             continue
         for part in message.parts:
             if isinstance(part, ToolCall):
-                names[part.id] = part.name
+                names[part.id] = wire_tool_name(part.name, part.custom)
         yield _spoken(message)
     if hint is not None:
         yield _spoken(hint)
@@ -174,7 +184,7 @@ def _spoken(message: Message) -> JSON:
         said["thinking"] = "".join(thoughts)
     if images := attached(message.parts):
         said["images"] = images
-    calls = [part for part in message.parts if isinstance(part, ToolCall)]
+    calls = [wire_call(part) for part in message.parts if isinstance(part, ToolCall)]
     if calls:
         said["tool_calls"] = [call_object(n, call) for n, call in enumerate(calls)]
     return said

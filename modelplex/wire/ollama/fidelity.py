@@ -16,7 +16,6 @@ from modelplex.wire.fidelity import (
 )
 
 _INLINE_ONLY = "inline base64 only"
-_NO_CUSTOM = "functions only"
 
 _SHARED: Mapping[Feature, Verdict] = {
     Feature.MESSAGE_NAME: dropped(),
@@ -25,9 +24,9 @@ _SHARED: Mapping[Feature, Verdict] = {
     Feature.IMAGE_DETAIL: dropped(),
     Feature.AUDIO: adapted("in images, for models that hear"),
     Feature.DOCUMENT: refused("text documents are taken, as text of the message"),
+    Feature.DOCUMENT_TITLE: adapted("the first line of the text"),
     Feature.DOCUMENT_URL: refused(_INLINE_ONLY),
     Feature.FILE_ID: refused(_INLINE_ONLY),
-    Feature.CUSTOM_TOOLS: refused(_NO_CUSTOM),
     Feature.STRICT_TOOLS: dropped(),
     Feature.PARALLEL_TOOL_CALLS: dropped(),
     Feature.JSON_OBJECT: Verdict(Fate.CARRIED, "as format"),
@@ -69,6 +68,7 @@ CHAT = Fidelity(
             "the server keeps type, description, enum, items, properties, required "
             "and anyOf of a schema"
         ),
+        Feature.CUSTOM_TOOLS: adapted("a function of one string"),
         Feature.TOOL_ERROR: adapted("the result starts with Error:"),
         Feature.TOOL_RESULT_IMAGE: adapted("stands beside the text, in images"),
         Feature.TOOL_CHOICE_NONE: adapted("the tools are left out"),
@@ -90,6 +90,7 @@ GENERATE = Fidelity(
         **_SHARED,
         Feature.SYSTEM_IN_PLACE: refused(_ONE_PROMPT),
         Feature.TOOLS: refused(),
+        Feature.CUSTOM_TOOLS: refused(),
         Feature.STRICT_TOOLS: refused(),
         Feature.TOOL_ERROR: refused(_ONE_PROMPT),
         Feature.TOOL_RESULT_IMAGE: refused(_ONE_PROMPT),

@@ -27,7 +27,9 @@ from modelplex.events import (
     Usage,
     UsageReported,
 )
+from modelplex.wire.freeform import free_text
 from modelplex.wire.ollama.calls import made_up_id
+from modelplex.wire.ollama.tool_words import tool_name
 from modelplex.wire.typed import compact
 from modelplex.wire.upstream import Complaint, classify
 
@@ -168,10 +170,12 @@ class Answer:
             self._ids.add(id)
             if arguments == "null":
                 arguments = "{}"
-            events += [
-                ToolCallStarted(index, id, call.function.name),
-                ToolCallDelta(index, arguments),
-            ]
+            name, custom = tool_name(call.function.name)
+            if custom:
+                arguments = free_text(arguments)
+            events.append(ToolCallStarted(index, id, name, custom))
+            if arguments:
+                events.append(ToolCallDelta(index, arguments))
         return events
 
     def _reason(self, line: Line) -> FinishReason:

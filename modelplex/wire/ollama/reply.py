@@ -35,13 +35,13 @@ def _decode(body: bytes, answer: Answer) -> Reply:
 
 def encode_chat_reply(reply: Reply, answering: Answering) -> bytes:
     """Write a reply of ``/api/chat``."""
-    message = {"role": "assistant", "content": joined(reply.parts, "")}
+    message = {"role": "assistant", "content": joined(reply.said, "")}
     return _encode(reply, answering, {"message": message | _beside(reply)})
 
 
 def encode_generate_reply(reply: Reply, answering: Answering) -> bytes:
     """Write a reply of ``/api/generate``."""
-    said = {"response": joined(reply.parts, "")}
+    said = {"response": joined(reply.said, "")}
     return _encode(reply, answering, said | _beside(reply))
 
 

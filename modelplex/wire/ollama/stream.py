@@ -33,7 +33,22 @@ from modelplex.wire.ndjson import Lines
 from modelplex.wire.ollama.chat_out import call_object
 from modelplex.wire.ollama.lines import Answer, new_chat_answer, new_generate_answer
 
-_json = msgspec.json.encode
+# What JSON leaves as it is and the Python client takes for the end of a line. Ollama
+# itself escapes the first two, as everything that is written in Go does.
+_BREAKS = (
+    ("\u2028".encode(), b"\\u2028"),
+    ("\u2029".encode(), b"\\u2029"),
+    ("\u0085".encode(), b"\\u0085"),
+)
+
+
+def _json(value: object) -> bytes:
+    """`value` on a line that no client splits."""
+    text = msgspec.json.encode(value)
+    if not text.isascii():
+        for character, escaped in _BREAKS:
+            text = text.replace(character, escaped)
+    return text
 
 
 @define(eq=False)

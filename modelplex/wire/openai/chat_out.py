@@ -121,7 +121,7 @@ def _response_format(form: JsonSchema | None) -> JSON:
 
 
 def _effort(thinking: ThinkingControl | None) -> str | None:
-    """The word for it; a budget becomes the nearest one."""
+    """The word for it; a budget becomes the nearest one, and no budget the middle."""
     if thinking is None:
         return None
     if thinking.effort is not None:
@@ -129,7 +129,7 @@ def _effort(thinking: ThinkingControl | None) -> str | None:
     if thinking.mode == "disabled":
         return "none"
     if thinking.budget is None:
-        return None
+        return "medium" if thinking.mode == "enabled" else None
     if thinking.budget < 4096:
         return "low"
     return "medium" if thinking.budget < 16384 else "high"

@@ -9,6 +9,10 @@ from modelplex.wire.fidelity import admit
 from modelplex.wire.openai.chat_out import compact, settings
 from modelplex.wire.openai.fidelity import COMPLETIONS
 
+# Tokens, when the guest names no limit. OpenAI's own is 16, which a guest of OpenAI's
+# dialect gets when it is read, and which nobody else expects.
+_USUAL_OUTPUT = 1024
+
 
 def encode_request(request: Request) -> Encoded:
     """
@@ -21,7 +25,7 @@ def encode_request(request: Request) -> Encoded:
         "model": request.model,
         "prompt": _prompt(request),
         "suffix": request.suffix,
-        "max_tokens": request.max_tokens,
+        "max_tokens": request.max_tokens or _USUAL_OUTPUT,
         **settings(request),
         "logprobs": request.logprobs,
     }

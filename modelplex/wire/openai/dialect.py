@@ -18,6 +18,7 @@ from modelplex.wire.openai.completions_stream import CompletionStream
 from modelplex.wire.openai.errors import decode_error, encode_error
 from modelplex.wire.openai.event_stream import EventStream
 from modelplex.wire.openai.fidelity import CHAT, COMPLETIONS
+from modelplex.wire.openai.proofs import without_foreign
 from modelplex.wire.sse import comment
 
 _EVENTS = b"text/event-stream"
@@ -45,6 +46,7 @@ OPENAI_CHAT = Dialect(
     encoder=ChatStream,
     decode_error=decode_error,
     encode_error=encode_error,
+    without_foreign=without_foreign,
 )
 
 OPENAI_COMPLETIONS = Dialect(

@@ -71,7 +71,26 @@ def inner(error: GatewayError, request_id: str = "") -> JSON:
             told["param"] = own.param or error.param
             told["code"] = own.code or code
         told["type"] = (own and own.type) or error.type or told["type"]
+        if b'"innererror"' in error.body:
+            told |= _inner(error.body)
     return told
+
+
+class _FilterError(msgspec.Struct):
+    innererror: dict[str, Any]
+
+
+class _Filtered(msgspec.Struct):
+    error: _FilterError
+
+
+def _inner(body: bytes) -> dict[str, Any]:
+    """What Azure says of a prompt that it filtered."""
+    try:
+        said = msgspec.json.decode(body, type=_Filtered)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return {"innererror": said.error.innererror}
 
 
 def _status(error: GatewayError) -> int:

@@ -6,6 +6,7 @@ from modelplex.wire.dialect import Dialect
 from modelplex.wire.openai.errors import encode_error
 from modelplex.wire.responses.errors import decode_error
 from modelplex.wire.responses.fidelity import FIDELITY
+from modelplex.wire.responses.history import without_foreign
 from modelplex.wire.responses.request_in import decode_request
 from modelplex.wire.responses.request_out import encode_request
 from modelplex.wire.responses.stream_in import ResponsesDecoder, decode_reply
@@ -25,4 +26,5 @@ RESPONSES = Dialect(
     encoder=ResponseStream,
     decode_error=decode_error,
     encode_error=encode_error,
+    without_foreign=without_foreign,
 )

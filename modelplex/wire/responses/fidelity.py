@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from modelplex.wire.fidelity import (
     CARRIED,
+    Fate,
     Feature,
     Fidelity,
+    Verdict,
     adapted,
     dropped,
     refused,
 )
 
-_OWN_ONLY = "what its own provider gave; else dropped"
+_OWN = Verdict(Fate.CARRIED, "its own encrypted_content; others are dropped")
 
 FIDELITY = Fidelity(
     "OpenAI Responses",
@@ -23,6 +25,7 @@ FIDELITY = Fidelity(
         Feature.IMAGE_DETAIL: CARRIED,
         Feature.AUDIO: CARRIED,
         Feature.DOCUMENT: adapted("a text document becomes a text part"),
+        Feature.DOCUMENT_TITLE: Verdict(Fate.CARRIED, "of files that are sent inline"),
         Feature.DOCUMENT_URL: CARRIED,
         Feature.FILE_ID: refused("the id belongs to another provider's store"),
         Feature.TOOLS: CARRIED,
@@ -36,9 +39,9 @@ FIDELITY = Fidelity(
         Feature.PARALLEL_TOOL_CALLS: CARRIED,
         Feature.JSON_OBJECT: CARRIED,
         Feature.JSON_SCHEMA: CARRIED,
-        Feature.THINKING_BLOCKS: adapted(_OWN_ONLY),
-        Feature.THINKING_SIGNATURE: adapted(_OWN_ONLY),
-        Feature.REDACTED_THINKING: adapted(_OWN_ONLY),
+        Feature.THINKING_BLOCKS: dropped("unless it came with encrypted_content"),
+        Feature.THINKING_SIGNATURE: _OWN,
+        Feature.REDACTED_THINKING: _OWN,
         Feature.REASONING_EFFORT: CARRIED,
         Feature.THINKING_BUDGET: adapted("the nearest reasoning.effort"),
         Feature.MAX_TOKENS: adapted("at least 16"),
@@ -62,4 +65,5 @@ FIDELITY = Fidelity(
             "prompt_cache_retention, verbosity, truncation and max_tool_calls"
         ),
     },
+    proves=True,
 )

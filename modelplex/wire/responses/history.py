@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from modelplex.errors import BadRequest
 from modelplex.wire.jsonobject import JsonObject, open_array
+from modelplex.wire.reasoning import IsForeign
 from modelplex.wire.responses.proofs import WRAPPED
 from modelplex.wire.responses.response_out import own_part
 from modelplex.wire.typed import pack
@@ -32,7 +33,10 @@ _PREFIXES = {
     "function_call_output": "fco",
     "custom_tool_call": "ctc",
     "custom_tool_call_output": "ctco",
+    "mcp_call": "mcp",
+    "mcp_list_tools": "mcpl",
 }
+_IDENTIFIED = ("reasoning", "mcp_call", "mcp_list_tools")
 
 
 @frozen
@@ -96,7 +100,8 @@ def continued(body: JsonObject, previous: Stored) -> Changes:
     What makes `body` a request that stands for itself.
 
     The ids that items got here mean nothing to a provider, who may refuse them; those
-    of reasoning are part of its proof and stay. Instructions are not inherited.
+    of reasoning are part of its proof and stay, and so do those that an item cannot be
+    without. Instructions are not inherited.
 
     :raises BadRequest: its input cannot be read.
     """
@@ -173,23 +178,35 @@ def input_items(
     )
 
 
-def without_foreign(body: JsonObject) -> Changes:
+def without_foreign(body: JsonObject, foreign: IsForeign | None) -> Changes:
     """
-    What takes out the reasoning that only another dialect's provider can read.
+    What takes out of a passed request the reasoning that its provider did not write.
 
-    For a request that is passed on as it is; nothing, for nearly all of them.
+    :param foreign: tells the proofs of others, if there are any; those of other
+        dialects are known here.
     """
     raw = body.raw("input")
-    if raw is None or not raw.startswith(b"[") or WRAPPED.encode() not in raw:
+    if raw is None or not raw.startswith(b"[") or b"encrypted_content" not in raw:
         return {}
-    kept = [item for item in items(body) if not _is_foreign(item)]
+    if foreign is None and WRAPPED.encode() not in raw:
+        return {}
+    before = items(body)
+    kept = [item for item in before if not _is_foreign(item, foreign)]
+    if len(kept) == len(before):
+        return {}
     return {"input": b"[" + b",".join(kept) + b"]"}
 
 
-def _is_foreign(item: bytes) -> bool:
+def _is_foreign(item: bytes, foreign: IsForeign | None) -> bool:
+    if b"encrypted_content" not in item:
+        return False
     members = _members(item)
+    if _text(members.get("type")) != "reasoning":
+        return False
     content = _text(members.get("encrypted_content"))
-    return _text(members.get("type")) == "reasoning" and content.startswith(WRAPPED)
+    return content.startswith(WRAPPED) or (
+        bool(content) and foreign is not None and foreign(content)
+    )
 
 
 def _reference(item: bytes) -> str | None:
@@ -217,7 +234,7 @@ def _with_ids(stored: Stored) -> list[bytes]:
 
 def _without_id(item: bytes) -> bytes:
     members = _members(item)
-    if "id" not in members or _text(members.get("type")) == "reasoning":
+    if "id" not in members or _text(members.get("type")) in _IDENTIFIED:
         return item
     return pack({k: v for k, v in members.items() if k != "id"})
 

@@ -35,7 +35,7 @@ _NOT_ARGUMENTS = frozenset({"type", "id", "call_id", "status"})
 _HOSTED = frozenset(
     {
         *("web_search_call", "file_search_call", "code_interpreter_call"),
-        *("image_generation_call", "mcp_call", "mcp_list_tools"),
+        *("image_generation_call", "mcp_list_tools"),
         *("mcp_approval_request", "program", "program_output"),
     }
 )
@@ -58,6 +58,7 @@ class InputReader:
     messages: list[Message] = field(factory=list)
     update: Field | None = None
     _speech: list[Part] = field(factory=list)
+    _ran: list[ToolResult] = field(factory=list)
 
     def read(self, input: Field) -> None:
         if isinstance(input.value, str):
@@ -71,6 +72,9 @@ class InputReader:
         if self._speech:
             self.messages.append(Message(Role.ASSISTANT, tuple(self._speech)))
             self._speech.clear()
+        if self._ran:
+            self.messages.append(Message(Role.TOOL, tuple(self._ran)))
+            self._ran.clear()
 
     def _say(self, role: Role, content: tuple[Part, ...]) -> None:
         self.finish()
@@ -80,7 +84,11 @@ class InputReader:
         kind = item.maybe("type", Field.text)
         if kind is None:
             kind = "message" if "role" in item.object() else "item_reference"
+        if self._ran and kind != "mcp_call":
+            self.finish()  # the model has gone on
         match kind:
+            case "mcp_call":
+                self._hosted_call(item)
             case "message":
                 self._message(item)
             case "reasoning":
@@ -154,6 +162,19 @@ class InputReader:
         pieces = tuple(p for p in found if isinstance(p, Text | Image | Document))
         self._say(Role.TOOL, (ToolResult(id, pieces),))
 
+    def _hosted_call(self, item: Field) -> None:
+        """What was called for the model, here or at a provider: it was answered."""
+        id = item.maybe("id", Field.text) or f"mcp_{len(self.messages)}"
+        if any(result.call_id == id for result in self._ran):
+            id = f"{id}_{len(self._ran)}"
+        name = item.need("name").name()
+        arguments = item.maybe("arguments", Field.text) or "{}"
+        error = item.get("error")
+        output = item.maybe("output", Field.text) if error is None else _words(error)
+        self._speech.append(ToolCall(id, name, arguments))
+        said = (Text(output),) if output else ()
+        self._ran.append(ToolResult(id, said, is_error=error is not None))
+
     def _own_call(self, item: Field, name: str) -> None:
         said = {k: v for k, v in item.object().items() if k not in _NOT_ARGUMENTS}
         id = item.maybe("call_id", Field.text) or item.need("id").text()
@@ -166,6 +187,18 @@ class InputReader:
         if output is not None:
             shown = (_shown(output),)
         self._answer(id, shown)
+
+
+def _words(error: Field) -> str:
+    """An error has a message, or content as of a result; some are a text only."""
+    value = error.value
+    said = value
+    if isinstance(value, dict):
+        said = value.get("message") or value.get("content")
+    if isinstance(said, list):
+        pieces = [one.get("text") for one in said if isinstance(one, dict)]
+        said = "\n".join(one for one in pieces if isinstance(one, str))
+    return said if isinstance(said, str) and said else pack(value).decode()
 
 
 def _shown(output: Field) -> Text | Image:

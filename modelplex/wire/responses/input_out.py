@@ -28,6 +28,7 @@ from modelplex.events import (
     ToolResult,
     Url,
 )
+from modelplex.wire.fidelity import reasoning_name
 from modelplex.wire.responses.proofs import native_parts
 
 Item = dict[str, Any]
@@ -86,10 +87,12 @@ class InputWriter:
                     _spoken(items, {"type": "output_text", "text": text})
                 case Refusal(text):
                     _spoken(items, {"type": "refusal", "refusal": text})
-                case Thinking():
-                    self._reasoning(part.signature, part.text, items)
+                case Thinking(text, signature):
+                    if not self._reasoned(signature, text, items):
+                        self.lost.append(reasoning_name(part))
                 case RedactedThinking(content):
-                    self._reasoning(content, "", items)
+                    if not self._reasoned(content, "", items):
+                        self.lost.append(reasoning_name(part))
                 case ToolCall():
                     if self._calls in self._unanswered:
                         unanswered.append(part)
@@ -97,23 +100,24 @@ class InputWriter:
                 case _:
                     pass  # an assistant says nothing else
         while items and items[-1].get("type") == "reasoning":
-            items.pop()
-            self.lost.append("reasoning_content")
+            sealed = not items.pop()["summary"]
+            self.lost.append("reasoning_details" if sealed else "reasoning_content")
         self.input += items
         for call in unanswered:
             self._result(ToolResult(call.id, (Text("(no result)"),)))
 
-    def _reasoning(self, proof: str | None, text: str, items: list[Item]) -> None:
+    def _reasoned(self, proof: str | None, text: str, items: list[Item]) -> bool:
+        """Add the item that the API once gave; none for what came from elsewhere."""
         found = native_parts(proof) if proof is not None else None
         if found is None:
-            self.lost.append("reasoning_content")
-            return
+            return False
         id, content = found
         summary = [{"type": "summary_text", "text": text}] if text else []
         item: Item = {"type": "reasoning", "id": id, "summary": summary}
         if not id:
             del item["id"]
         items.append({**item, "encrypted_content": content})
+        return True
 
     def _call(self, call: ToolCall) -> Item:
         self._calls += 1

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import define, field
 
-from modelplex.events import JSON, ToolCallStarted
+from modelplex.events import JSON, HostCall, ToolCallStarted
 from modelplex.wire.responses.names import guest_name
 from modelplex.wire.typed import is_object
 
@@ -106,6 +106,50 @@ class CallItem:
         if namespace:
             item["namespace"] = namespace
         return {**item, "input" if custom else "arguments": self.written}
+
+
+@define(eq=False)
+class HostCallItem:
+    """A call of a tool of the host, which Modelplex makes itself."""
+
+    id: str
+    index: int
+    call: HostCall
+
+    def shown(
+        self, status: str, arguments: str = "", output: str | None = None
+    ) -> dict[str, Any]:
+        """
+        The item.
+
+        :param output: what the tool has answered; its error, if that is the status.
+        """
+        failed = status == "failed"
+        error = None
+        if failed:
+            content = [{"type": "text", "text": output}]
+            error = {"type": "mcp_tool_execution_error", "content": content}
+        return {
+            "id": self.id,
+            "type": "mcp_call",
+            "status": status,
+            "server_label": self.call.label,
+            "name": self.call.name,
+            "arguments": arguments,
+            "output": None if failed else output,
+            "error": error,
+            "approval_request_id": None,
+        }
+
+
+def listed_tool(tool: JSON) -> dict[str, Any]:
+    """A tool's definition, which is MCP's, as ``mcp_list_tools`` has it."""
+    return {
+        "name": tool.get("name"),
+        "description": tool.get("description"),
+        "input_schema": tool.get("inputSchema") or {"type": "object"},
+        "annotations": tool.get("annotations"),
+    }
 
 
 def annotation(citation: JSON, start: int, end: int) -> JSON:

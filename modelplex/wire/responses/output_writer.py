@@ -11,6 +11,7 @@ from modelplex.wire.responses.items_out import (
     ReasoningItem,
     annotation,
 )
+from modelplex.wire.responses.proofs import UNPROVEN
 
 _encode = msgspec.json.Encoder().encode
 
@@ -252,6 +253,9 @@ class OutputWriter:
         item.kind = ""
 
     def _close_reasoning(self, item: ReasoningItem) -> None:
+        # Without any, a guest would send back what looks like an item that its next
+        # provider has stored.
+        item.proof = item.proof or UNPROVEN
         shown = item.shown()
         where = {"item_id": item.id, "output_index": item.index, "summary_index": 0}
         for part in shown["summary"]:

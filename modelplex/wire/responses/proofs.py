@@ -15,6 +15,9 @@ _NATIVE = "responses:"
 _SIGNED = "modelplex:signed:"
 _REDACTED = "modelplex:redacted:"
 
+UNPROVEN = "modelplex:unproven"
+"""The ``encrypted_content`` of reasoning that its provider gave no proof for."""
+
 WRAPPED = "modelplex:"
 """How an ``encrypted_content`` starts that no provider can read."""
 
@@ -49,7 +52,7 @@ def remembered(id: str, content: str, text: str) -> list[Part]:
     if content.startswith(_REDACTED):
         hidden = RedactedThinking(content.removeprefix(_REDACTED))
         return [Thinking(text), hidden] if text else [hidden]
-    if content:
+    if content and content != UNPROVEN:
         proof = native(id, content)
         return [Thinking(text, proof)] if text else [RedactedThinking(proof)]
     return [Thinking(text)] if text else []

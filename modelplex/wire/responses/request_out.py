@@ -88,7 +88,11 @@ def _user(user: str | None) -> str | None:
 
 
 def _reasoning(thinking: ThinkingControl | None) -> dict[str, JSON]:
-    """The effort, a budget as the nearest one, and whether to tell of it."""
+    """
+    The effort, and whether to tell of it.
+
+    A budget is the nearest one, and no budget the middle.
+    """
     if thinking is None:
         return {}
     found: dict[str, JSON] = {}
@@ -98,6 +102,8 @@ def _reasoning(thinking: ThinkingControl | None) -> dict[str, JSON]:
     elif effort is None and thinking.budget is not None:
         effort = "low" if thinking.budget < 4096 else "medium"
         effort = "high" if thinking.budget >= 16384 else effort
+    elif effort is None and thinking.mode == "enabled":
+        effort = "medium"
     if effort is not None:
         found["effort"] = effort
     visible = thinking.mode in ("enabled", "adaptive") and thinking.display is None

@@ -62,10 +62,8 @@ def own_part(id: str) -> str:
     return hashlib.sha256(own.encode()).hexdigest()[:32]
 
 
-def response(
-    id: str, answering: Answering, echo: Mapping[str, Any], status: str
-) -> dict[str, Any]:
-    """A response without output; `echo` overrides what it says about settings."""
+def response(id: str, answering: Answering, status: str) -> dict[str, Any]:
+    """A response without output; its settings are those that `answering` repeats."""
     return {
         "id": id,
         "object": "response",
@@ -78,5 +76,5 @@ def response(
         "output": [],
         "usage": None,
         **_SETTINGS,
-        **echo,
+        **answering.echo,
     }

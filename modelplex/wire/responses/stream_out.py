@@ -8,7 +8,6 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -19,6 +18,9 @@ from modelplex.events import (
     Event,
     Finished,
     FinishReason,
+    HostCall,
+    HostResult,
+    HostTools,
     RefusalDelta,
     Reply,
     Started,
@@ -35,7 +37,7 @@ from modelplex.events import (
 )
 from modelplex.wire.dialect import Answering
 from modelplex.wire.responses.errors import failed
-from modelplex.wire.responses.output_writer import OutputWriter
+from modelplex.wire.responses.host_writer import HostWriter
 from modelplex.wire.responses.proofs import wrapped_redacted, wrapped_signature
 from modelplex.wire.responses.response_out import INCOMPLETE, own_part, response
 from modelplex.wire.responses.usage import usage_json
@@ -47,20 +49,15 @@ class ResponseStream:
     """
     A `StreamEncoder`. All ids derive from the answer's own.
 
-    :param echo: settings of the request that the response repeats
-        (`modelplex.wire.responses.response_out.echoed`).
+    The answering's `echo` is `modelplex.wire.responses.response_out.echoed`.
+
     :ivar final: the response object of the last event, once that is written.
     """
 
-    def __init__(
-        self,
-        answering: Answering,
-        echo: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, answering: Answering) -> None:
         self._answering = answering
-        self._echo = echo or {}
         self._id = ""
-        self._writer = OutputWriter("")
+        self._writer = HostWriter("")
         self._finish = Finished(FinishReason.STOP)
         self._refused = False
         self._usage = Usage()
@@ -102,13 +99,13 @@ class ResponseStream:
             return
         own = own_part(self._answering.id or id)
         self._id = f"resp_{own}"
-        self._writer = OutputWriter(own)
+        self._writer = HostWriter(own)
         begun = msgspec.Raw(_encode(self._response("in_progress")))
         self._writer.tell("response.created", response=begun)
         self._writer.tell("response.in_progress", response=begun)
 
     def _response(self, status: str) -> dict[str, Any]:
-        made = response(self._id, self._answering, self._echo, status)
+        made = response(self._id, self._answering, status)
         made["output"] = self._writer.output
         return made
 
@@ -136,6 +133,12 @@ class ResponseStream:
                 writer.call(event)
             case ToolCallDelta(index, arguments) if arguments:
                 writer.arguments(index, arguments)
+            case HostTools():
+                writer.host_tools(event)
+            case HostCall():
+                writer.host_call(event)
+            case HostResult():
+                writer.host_result(event)
             case Cited(citation):
                 writer.cite(citation)
             case TokenLogprobs(content):
@@ -152,11 +155,9 @@ class ResponseStream:
                 pass  # an empty delta, or what has been told
 
 
-def encode_reply(
-    reply: Reply, answering: Answering, echo: Mapping[str, Any] | None = None
-) -> bytes:
+def encode_reply(reply: Reply, answering: Answering) -> bytes:
     """The response as a guest without a stream gets it: the end of that stream."""
-    stream = ResponseStream(answering, echo)
+    stream = ResponseStream(answering)
     logprobs = TokenLogprobs(reply.logprobs)
     for event in spread(reply):
         if isinstance(event, TokenLogprobs):
@@ -178,7 +179,7 @@ def failed_at(
     :param id: of the response, as its own events had it.
     :param sequence: the number of the last event that was passed on.
     """
-    ended = response(id, answering, {}, "failed")
+    ended = response(id, answering, "failed")
     ended["error"] = failed(error)
     kind = "response.failed"
     told = {"type": kind, "sequence_number": sequence + 1, "response": ended}

@@ -1,27 +1,37 @@
-"""
-Readers for responses that pass through: streams event by event, and whole ones.
-
-Only whole events are passed on, so that a stream that is cut in the middle of one can
-still end with a clean error.
-"""
+"""Readers for responses that pass through: streams event by event, and whole ones."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from attrs import define, field
 
-from modelplex.errors import GatewayError, UpstreamCut, UpstreamError, UpstreamMalformed
+from modelplex.errors import GatewayError, UpstreamError, UpstreamMalformed
 from modelplex.events import Usage
-from modelplex.wire import sse
+from modelplex.wire.dialect import Answering
 from modelplex.wire.responses.errors import error_event, failure
+from modelplex.wire.responses.stream_out import ResponseStream, failed_at
 from modelplex.wire.responses.usage import usage_of
+from modelplex.wire.tap import (
+    UNREADABLE,
+    DecodeError,
+    Framing,
+    Noted,
+    Seen,
+    WholeTap,
+    comment_only,
+    cut_short,
+    is_error,
+    meant,
+    no_json,
+    without_id,
+    wrong_with,
+)
 
-_ENDED = re.compile(rb"(?>\r\n|\n|\r){2,}")  # an event, and the empty line after it
 _NOTHING = msgspec.Raw()
+_PROOF = b'"encrypted_content"'
 _BEGINS = frozenset({"response.created", "response.queued", "response.in_progress"})
 _ENDS = frozenset(
     {
@@ -60,6 +70,8 @@ class _Incomplete(msgspec.Struct):
 
 class _Response(msgspec.Struct):
     id: str | None = None
+    model: str | None = None
+    created_at: float | None = None
     object: str | None = None
     status: str | None = None
     usage: Any = None
@@ -67,10 +79,22 @@ class _Response(msgspec.Struct):
     incomplete_details: _Incomplete | None = None
 
 
+class _Proof(msgspec.Struct):
+    encrypted_content: str | None = None
+
+
+class _Proofs(msgspec.Struct):
+    """Where items stand: in an event about one, in its response, in a response."""
+
+    item: _Proof | None = None
+    response: _Proofs | None = None
+    output: list[_Proof] | None = None
+
+
 _EVENT = msgspec.json.Decoder(_Event)
 _FIRST = msgspec.json.Decoder(_FirstEvent)
 _RESPONSE = msgspec.json.Decoder(_Response)
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_PROOFS = msgspec.json.Decoder(_Proofs)
 
 
 @define(eq=False)
@@ -78,12 +102,16 @@ class ResponsesTap:
     """
     Passes a stream of response events and reads it on the way.
 
+    :param noted: is told of ``encrypted_content``.
+    :param answering: what an error says about itself if the stream has not begun.
     :ivar response_id: of the response that passes, for an error that must end it.
     :ivar sequence: the number of the last event; -1 when events have none.
     :ivar response: the finished response object, for whoever remembers it.
     """
 
-    _decode_error: Callable[[int, bytes], GatewayError]
+    _decode_error: DecodeError
+    _noted: Noted | None = None
+    _answering: Answering = field(factory=lambda: Answering("", 0))
     meaningful: bool = False
     done: bool = False
     usage: Usage | None = None
@@ -92,82 +120,69 @@ class ResponsesTap:
     response_id: str = ""
     sequence: int = -1
     response: bytes = b""
-    _frames: sse.Frames = field(factory=sse.Frames)
+    _framing: Framing = field(factory=Framing)
 
     def feed(self, chunk: bytes) -> bytes:
         if self.done or self.error is not None:
             return b""
         try:
-            block = self._frames.feed(chunk)
+            return self._framing.feed(chunk, self._event)
         except UpstreamMalformed as e:
             self.error = e
             return b""
-        if not block:
-            return b""
-        if b"\r" in block:
-            return b"".join(self._event(*pair) for pair in _framed(block))
-        cut = block.find(b"\n\n")
-        if cut == len(block) - 2:  # one event, as in nearly all chunks
-            return self._event(_payload(block[:cut]), block)
-        passed = [
-            self._event(_payload(event), event + b"\n\n") if event else b"\n\n"
-            for event in block.split(b"\n\n")[:-1]
-        ]
-        return b"".join(passed)
 
     def eof(self) -> bytes:
-        rest = b""
-        unfinished = self._frames.rest
-        if not self.done and self.error is None and unfinished.strip():
-            # SDKs drop an event without its empty line.
-            rest = self.feed(b"\n" if unfinished.endswith(b"\n") else b"\n\n")
+        if self.done or self.error is not None:
+            return b""
+        rest = self._framing.eof(self._event)
         if self.error is None and not self.done:
-            self.error = UpstreamCut("the provider's stream ended before the answer")
+            self.error = cut_short()
         return rest
+
+    def fail(self, error: GatewayError) -> bytes:
+        if not self.response_id:  # clients insist on a first event
+            return ResponseStream(self._answering).fail(error)
+        return failed_at(error, self._answering, self.response_id, self.sequence)
 
     def _event(self, payload: bytes | None, frame: bytes) -> bytes:
         if self.done or self.error is not None:
             return b""
+        frame = without_id(frame)
         if not payload:
-            # A comment is a provider's keep-alive; an empty event says nothing.
-            return frame if payload is None and sse.is_comment(frame) else b""
+            if payload is None and is_error(frame):
+                self.error = meant(self._decode_error, frame)
+            return comment_only(payload, frame)
         if payload.startswith(b"[DONE]"):
-            self.error = UpstreamCut("the provider's stream ended before the answer")
+            self.error = cut_short()
             return b""
         try:
             event = _EVENT.decode(payload)
         except msgspec.ValidationError:
-            return self._untyped(payload, frame)
-        except (msgspec.DecodeError, RecursionError):
-            self.error = UpstreamMalformed("the provider's stream holds invalid JSON")
+            self.error = wrong_with(payload, self._decode_error)
+            return frame if self.error is None else b""
+        except UNREADABLE:
+            self.error = no_json()
             return b""
-        if event.sequence_number is not None:
-            self.sequence = event.sequence_number
         kind = event.type
         if kind in _ENDS:
             self._end(kind, event.response, payload)
-            return b"" if self.error is not None else frame
-        if not self.meaningful:
+            if self.error is not None:
+                return b""  # ours is said in its place, and has its number
+        elif not self.meaningful:
             self._look(kind, event.response, payload)
+        if event.sequence_number is not None:
+            self.sequence = event.sequence_number
+        if self._noted is not None and _PROOF in payload:
+            for proof in _proofs(payload):
+                self._noted(proof)
         return frame
-
-    def _untyped(self, payload: bytes, frame: bytes) -> bytes:
-        """JSON of a shape we do not know: not ours to judge, unless it is an error."""
-        try:
-            said = _OBJECT.decode(payload).get("error", b"null")
-        except (msgspec.DecodeError, RecursionError):
-            return frame
-        if bytes(said) == b"null":
-            return frame
-        self.error = self._decode_error(200, payload)
-        return b""
 
     def _look(self, kind: str, response: msgspec.Raw, payload: bytes) -> None:
         """Whether this event is the first that says something."""
         try:
             if kind in _BEGINS:
                 if response:
-                    self.response_id = _RESPONSE.decode(response).id or ""
+                    self._begin(_RESPONSE.decode(response))
             elif kind.endswith(".delta"):
                 self.meaningful = bool(_FIRST.decode(payload).delta)
             elif kind in _WORTHLESS:
@@ -175,19 +190,24 @@ class ResponsesTap:
                 self.meaningful = item is not None and item.type not in _ITEMS
             else:
                 self.meaningful = kind.startswith("response.")
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             pass  # it passes, and means nothing to us
+
+    def _begin(self, said: _Response) -> None:
+        """Note how the response calls itself, for an error that must end it."""
+        self.response_id = said.id or ""
+        model = said.model or self._answering.model
+        self._answering = Answering(
+            model, int(said.created_at or self._answering.created)
+        )
 
     def _end(self, kind: str, raw: msgspec.Raw, payload: bytes) -> None:
         if kind == "error":
-            try:
-                self.error = error_event(payload)
-            except RecursionError:  # deep, and read with less of the stack in use
-                self.error = UpstreamError("the provider broke off with an error")
+            self.error = meant(_error_event, payload)
             return
         try:
             response = _RESPONSE.decode(raw or b"{}")
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             response = _Response()
         usage = usage_of(response.usage)
         self.usage = self.usage if usage is None else usage
@@ -204,81 +224,41 @@ class ResponsesTap:
             self.meaningful = self.done = True
 
 
-def _payload(event: bytes) -> bytes | None:
-    """The same as `sse.data`, at once for an event of two lines as OpenAI writes it."""
-    if event.startswith(b"event: "):
-        cut = event.find(b"\n")
-        if event.startswith(b"data: ", cut + 1) and event.find(b"\n", cut + 1) < 0:
-            return event[cut + 7 :]
-    return sse.data(event)
+def _error_event(status: int, payload: bytes) -> GatewayError:
+    return error_event(payload)
 
 
-def _framed(block: bytes) -> Iterator[tuple[bytes | None, bytes]]:
-    """Each event of `block` whatever its line ends: its payload, and it as it came."""
-    start = 0
-    for ended in _ENDED.finditer(block):
-        yield sse.data(block[start : ended.start()]), block[start : ended.end()]
-        start = ended.end()
+def _proofs(payload: bytes) -> Iterator[str]:
+    """What in an event, or in a whole response, only its provider can read."""
+    try:
+        found: _Proofs | None = _PROOFS.decode(payload)
+    except UNREADABLE:
+        found = None
+    while found is not None:
+        for item in (found.item, *(found.output or ())):
+            if item is not None and item.encrypted_content:
+                yield item.encrypted_content
+        found = found.response
 
 
-@define(eq=False)
-class WholeResponseTap:
-    """
-    Passes one response that is not streamed, whole, and reads it.
+# --- whole replies ----------------------------------------------------------
 
-    :ivar limit: bytes it may have.
-    :ivar response: the response object, for whoever remembers it.
-    """
 
-    _decode_error: Callable[[int, bytes], GatewayError]
-    limit: int
-    meaningful: bool = False
-    done: bool = False
-    usage: Usage | None = None
-    finish: str | None = None
-    error: GatewayError | None = None
-    response: bytes = b""
-    _chunks: list[bytes] = field(factory=list)
-    _size: int = 0
+def read_response(body: bytes, decode_error: DecodeError) -> Seen:
+    """What a response says that is not streamed."""
+    response = _RESPONSE.decode(body)
+    if response.error is not None:
+        if response.object == "response" or response.status is not None:
+            raise failure(response.error)
+        raise decode_error(200, body)
+    reason = response.incomplete_details
+    finish = (reason.reason if reason else None) or response.status
+    proofs = tuple(_proofs(body)) if _PROOF in body else ()
+    return Seen(usage_of(response.usage), finish, proofs)
 
-    def feed(self, chunk: bytes) -> bytes:
-        self._size += len(chunk)
-        if self._size > self.limit:
-            self._chunks.clear()
-            self.error = UpstreamMalformed(
-                f"the provider's reply is over {self.limit} bytes"
-            )
-        elif self.error is None:
-            self._chunks.append(chunk)
-        return b""
 
-    def eof(self) -> bytes:
-        if self.error is not None:
-            return b""
-        body = b"".join(self._chunks)
-        self._chunks.clear()
-        try:
-            self._read(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self.error = UpstreamMalformed("the provider's reply is not JSON")
-        if self.error is not None:
-            return b""
-        self.meaningful = self.done = True
-        return body
-
-    def _read(self, body: bytes) -> None:
-        _OBJECT.decode(body)
-        try:
-            response = _RESPONSE.decode(body)
-        except msgspec.ValidationError:
-            return  # of a shape we do not know: not ours to judge
-        if response.error is not None:
-            told = response.object == "response" or response.status is not None
-            self.error = (
-                failure(response.error) if told else self._decode_error(200, body)
-            )
-            return
-        reason = response.incomplete_details
-        self.finish = (reason.reason if reason else None) or response.status
-        self.usage = usage_of(response.usage)
-        self.response = body
+def whole_response_tap(
+    decode_error: DecodeError, limit: int, noted: Noted | None = None
+) -> WholeTap:
+    """Passes a response that is not streamed, and reads it."""
+    return WholeTap(decode_error, limit, read_response, noted=noted)

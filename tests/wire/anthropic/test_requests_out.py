@@ -360,18 +360,18 @@ def test_signed_reasoning_is_replayed_and_unsigned_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "thought",
+    ("thought", "name"),
     [
-        Thinking("Hm.", "gemini:call0:QUJD"),
-        Thinking("Hm.", "responses:rs_1:QUJD"),
-        RedactedThinking("responses:rs_1:QUJD"),
+        (Thinking("Hm.", "gemini:call0:QUJD"), "reasoning_content"),
+        (Thinking("Hm.", "responses:rs_1:QUJD"), "reasoning_content"),
+        (RedactedThinking("responses:rs_1:QUJD"), "reasoning_details"),
     ],
 )
-def test_reasoning_of_another_providers_is_left_out(thought: Part) -> None:
+def test_reasoning_of_another_providers_is_left_out(thought: Part, name: str) -> None:
     request = ask(user("x"), assistant(thought, call()), result(), user("y"))
     content = encoded(request)["messages"][1]["content"]
     assert [block["type"] for block in content] == ["tool_use"]
-    assert encode_request(request).dropped == ("reasoning_content",)
+    assert encode_request(request).dropped == (name,)
 
 
 def test_reasoning_that_nothing_follows_is_left_out() -> None:
@@ -585,6 +585,39 @@ def test_reasoning_is_asked_for_in_the_words_of_the_model(
             expected = thinking
     assert body.get("thinking") == expected
     assert body.get("output_config", {}).get("effort") == effort
+
+
+def test_a_budget_is_not_asked_for_after_calls_without_their_reasoning() -> None:
+    talk = (user("x"), assistant(call("a")), result("a"))
+    control = ThinkingControl(mode="enabled", budget=2000)
+    request = Request("claude-opus-4-6", talk, thinking=control)
+    assert encoded(request)["thinking"] == {"type": "adaptive", **SHOWN}
+    older = encode_request(evolve(request, model="claude-sonnet-4-5"), SONNET_4_5)
+    assert "thinking" not in json.loads(older.body) and older.dropped == ("thinking",)
+
+
+@pytest.mark.parametrize(
+    ("proofs", "thinks"),
+    [
+        ("own own", True),
+        ("own none", True),
+        ("own gemini:call0:c2ln", True),
+        ("none own", False),
+        ("gemini:call0:c2ln own", False),
+    ],
+)
+def test_what_a_turn_began_with_tells_whether_it_goes_on_with_a_budget(
+    proofs: str, thinks: bool
+) -> None:
+    talk = [user("before"), assistant(call("z")), result("z"), assistant("Yes")]
+    talk.append(user("x"))
+    for id, proof in zip("ab", proofs.split(), strict=True):
+        thought = Thinking("Hm", None if proof == "none" else proof)
+        talk += [assistant(thought, call(id)), result(id)]
+    control = ThinkingControl(mode="enabled", budget=2000)
+    request = Request("claude-sonnet-4-5", tuple(talk), thinking=control)
+    body = json.loads(encode_request(request, SONNET_4_5).body)
+    assert ("thinking" in body) == thinks
 
 
 @pytest.mark.parametrize(

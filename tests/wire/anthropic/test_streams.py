@@ -455,6 +455,34 @@ def test_a_signature_alone_is_a_block_of_its_own() -> None:
     assert thought == {"type": "thinking", "thinking": "", "signature": "s"}
 
 
+def test_no_reply_ends_with_a_signature_of_nothing() -> None:
+    """Agents show the last block; Gemini signs a text after its end."""
+    events: list[Event] = [
+        TextDelta("Done."),
+        ThinkingSigned("s"),
+        ThinkingSigned("t"),
+        Finished(FinishReason.STOP),
+    ]
+    (text,) = read_message(encode(events))["content"]
+    assert text == {"type": "text", "text": "Done."}
+    whole = json.loads(encode_reply(gather(events), ANSWERING))
+    assert whole["content"] == [text]
+
+
+def test_a_signature_between_a_text_and_a_call_stays() -> None:
+    events: list[Event] = [
+        TextDelta("Let me look."),
+        ThinkingSigned("s"),
+        ToolCallStarted(0, "t", "f"),
+        ToolCallDelta(0, "{}"),
+    ]
+    blocks = read_message(encode(events))["content"]
+    assert [block["type"] for block in blocks] == ["text", "thinking", "tool_use"]
+    assert blocks[1]["signature"] == "s"
+    whole = json.loads(encode_reply(gather(events), ANSWERING))
+    assert whole["content"] == blocks
+
+
 def test_white_space_before_a_tool_call_is_left_out() -> None:
     events: list[Event] = [
         TextDelta("\n"),

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelplex.wire.anthropic.tool_words import (
-    free_text,
     plain_id,
     tool_name,
     wire_input,
     wire_tool_name,
 )
+from modelplex.wire.freeform import free_text
 
 tricky = st.lists(
     st.sampled_from(["-", "u", "2e", ".", "u2e-", "-u2e-", "-freeform", "ü", "a"])

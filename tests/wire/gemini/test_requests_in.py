@@ -586,6 +586,40 @@ def test_a_response_schema_is_converted() -> None:
     assert configured(**older).response_format == JsonSchema({"a": 1})
 
 
+def test_a_json_schema_has_no_types_in_capitals() -> None:
+    """gemini-cli sends them, and only Gemini takes them."""
+
+    def form(object: str, string: str, null: str) -> dict[str, Any]:
+        return {
+            "type": object,
+            "properties": {
+                "type": {"type": [string, null], "enum": ["STRING"]},
+                "enum": {"anyOf": [{"type": string, "const": "OBJECT"}]},
+            },
+            "additionalProperties": {"type": {"odd": [1]}},
+            "default": {"type": "OBJECT"},
+        }
+
+    request = configured(
+        responseMimeType="application/json",
+        responseJsonSchema=form("OBJECT", "STRING", "NULL"),
+    )
+    proper = form("object", "string", "null")
+    assert request.response_format == JsonSchema(proper)
+    declared = {"name": "f", "parametersJsonSchema": form("OBJECT", "STRING", "NULL")}
+    (tool,) = decoded(tools=[{"functionDeclarations": [declared]}]).tools
+    assert tool.schema == proper
+
+
+def test_a_json_schema_is_not_nested_without_end() -> None:
+    form: dict[str, Any] = {}
+    for _ in range(300):
+        form = {"items": form}
+    body = {"responseMimeType": "application/json", "responseJsonSchema": form}
+    error = refused({**LEAST, "generationConfig": body})
+    assert "nested too deeply" in str(error)
+
+
 @pytest.mark.parametrize(
     ("members", "param"),
     [

@@ -483,7 +483,8 @@ def test_a_step_of_another_model_is_let_pass_unchecked() -> None:
 def test_what_others_signed_is_left_out_and_listed(signature: str) -> None:
     thoughts = (Thinking("a", signature), RedactedThinking("b"), Thinking("c"))
     request = ask(user("x"), assistant(*thoughts, "t"), user("y"))
-    assert encode_request(request).dropped == ("reasoning_content",)
+    lost = ("reasoning_content", "reasoning_details")
+    assert encode_request(request).dropped == lost
     assert contents(*request.messages)[1] == ("model", ["t"])
 
 

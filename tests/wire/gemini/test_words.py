@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelplex.events import ToolCall
+from modelplex.wire.freeform import free_text
 from modelplex.wire.gemini.abilities import Abilities, guess
 from modelplex.wire.gemini.paths import (
     EMBED_BATCH,
@@ -26,7 +27,6 @@ from modelplex.wire.gemini.signatures import (
     wrap,
 )
 from modelplex.wire.gemini.tool_words import (
-    free_text,
     past_tool_name,
     tool_name,
     wire_args,

@@ -219,7 +219,6 @@ def test_a_required_call_without_tools_is_refused() -> None:
         (Image(Url("https://example.org/a.png")), {}, "messages[0].content"),
         (Document(Inline("application/pdf", "AAAA")), {}, "messages[0].content"),
         (Text("a"), {"n": 2}, "n"),
-        (Text("a"), {"tools": (Tool("t", custom=True),)}, "tools"),
         (Text("a"), {"suffix": "b"}, "suffix"),
         (Text("a"), {"audio_output": {"voice": "alloy"}}, "audio"),
     ],
@@ -250,6 +249,84 @@ def test_a_text_document_that_is_no_text_is_refused(content: str) -> None:
 def test_a_tool_schema_that_is_no_object_is_refused() -> None:
     with pytest.raises(BadRequest, match=r"tools\[0\]\.function\.parameters"):
         encode(user(Text("a")), tools=(Tool("t", schema=True),))
+
+
+def test_a_tool_that_takes_free_text_is_a_function_of_one_string() -> None:
+    sql = Tool("sql", "Runs it.", custom=True, format={"type": "text"})
+    body = encode(
+        user(Text("a")),
+        Message(
+            Role.ASSISTANT,
+            (
+                ToolCall("a", "sql", '{"select": 1}', custom=True),
+                ToolCall("b", "bare", "\ud800", custom=True),
+                ToolCall("c", "look", "{}"),
+            ),
+        ),
+        *(Message(Role.TOOL, (ToolResult(i, (Text("1"),)),)) for i in "abc"),
+        tools=(sql, Tool("bare", custom=True, format={"type": "text"}), LOOK),
+    )
+    made, bare, look = (tool["function"] for tool in body["tools"])
+    assert made == {
+        "name": "sql-freeform",
+        "description": 'Runs it.\nThe input has this format: {"type":"text"}',
+        "parameters": {
+            "type": "object",
+            "properties": {"input": {"type": "string"}},
+            "required": ["input"],
+        },
+    }
+    assert bare["description"] == 'The input has this format: {"type":"text"}'
+    assert look["name"] == "look"
+    _, said, *results = body["messages"]
+    called = [(c["id"], c["function"]) for c in said["tool_calls"]]
+    assert called == [
+        (
+            "a",
+            {
+                "index": 0,
+                "name": "sql-freeform",
+                "arguments": {"input": '{"select": 1}'},
+            },
+        ),
+        ("b", {"index": 1, "name": "bare-freeform", "arguments": {"input": "?"}}),
+        ("c", {"index": 2, "name": "look", "arguments": {}}),
+    ]
+    names = [r["tool_name"] for r in results]
+    assert names == ["sql-freeform", "bare-freeform", "look"]
+
+
+def test_a_function_named_like_one_that_takes_free_text_is_told_apart() -> None:
+    name = "sql-freeform"
+    body = encode(
+        user(Text("a")),
+        Message(Role.ASSISTANT, (ToolCall("a", name, "{}"),)),
+        Message(Role.TOOL, (ToolResult("a", (Text("1"),)),)),
+        tools=(Tool(name),),
+    )
+    wire = "sql-freeform-function"
+    assert body["tools"][0]["function"]["name"] == wire
+    _, said, result = body["messages"]
+    assert said["tool_calls"][0]["function"]["name"] == result["tool_name"] == wire
+
+
+@pytest.mark.parametrize("custom", [True, False])
+def test_a_required_tool_is_asked_for_by_the_name_it_is_offered_with(
+    custom: bool,
+) -> None:
+    tools = (LOOK, Tool("sql", custom=custom))
+    choice = ToolChoice(Choose.REQUIRED, ("sql",))
+    body = encode(user(Text("a")), tools=tools, tool_choice=choice)
+    (tool,) = body["tools"]
+    wire = "sql-freeform" if custom else "sql"
+    assert tool["function"]["name"] == wire
+    assert f"the tool {wire}," in body["messages"][0]["content"]
+
+
+def test_a_format_that_json_cannot_say_is_refused() -> None:
+    tool = Tool("t", custom=True, format={"definition": "\ud800"})
+    with pytest.raises(BadRequest, match="JSON"):
+        encode(user(Text("a")), tools=(tool,))
 
 
 @pytest.mark.parametrize("value", [{"a": {}}, {"text": "\ud800"}])

@@ -149,6 +149,29 @@ def test_arguments_are_kept_as_they_were_written(
 
 
 @pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ({"input": "select 1\n"}, "select 1\n"),
+        ({"input": ""}, ""),
+        ('{"input": "select 1"}', "select 1"),
+        ("select 1", "select 1"),
+        ({"sql": "select 1"}, '{"sql":"select 1"}'),
+    ],
+)
+def test_a_custom_tool_is_known_by_its_name_and_unwrapped(
+    written: Any, expected: str
+) -> None:
+    called = [
+        {"id": id, "function": {"name": name, "arguments": written}}
+        for id, name in (("a", "sql-freeform"), ("b", "sql-freeform-function"))
+    ]
+    wire = said("", message={"tool_calls": called}) + DONE
+    custom, function = calls_in(read(OLLAMA, wire))
+    assert custom == ToolCall("a", "sql", expected, custom=True)
+    assert (function.name, function.custom) == ("sql-freeform", False)
+
+
+@pytest.mark.parametrize(
     ("reason", "expected"),
     [
         ("stop", FinishReason.STOP),

@@ -84,6 +84,23 @@ def test_fragments_of_a_call_are_held_until_it_is_whole() -> None:
     assert b'"arguments":{"a":1}' in encoder.end()
 
 
+def test_no_client_finds_the_end_of_a_line_inside_of_one() -> None:
+    odd = "a\u2028b\u2029c\u0085d\x1ee"
+    events: list[Event] = [
+        TextDelta(odd),
+        ThinkingDelta(odd),
+        ToolCallStarted(0, "i", "f"),
+        ToolCallDelta(0, msgspec.json.encode({odd: odd}).decode()),
+        Finished(FinishReason.TOOL_CALLS),
+    ]
+    wire = write(OLLAMA, events)
+    assert len(wire.decode().splitlines()) == 4  # as the Python client does it
+    assert gather(read(OLLAMA, wire)).parts[:2] == (Text(odd), Thinking(odd))
+    assert write(OLLAMA, read(OLLAMA, wire)) == wire
+    failed = OLLAMA.encoder(ASKED).fail(GatewayError(odd))
+    assert len(failed.decode().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("written", "expected"),
     [

@@ -66,6 +66,15 @@ def test_a_reply_full_of_everything_is_read() -> None:
     )
 
 
+def test_a_whole_custom_call_is_known_by_its_name() -> None:
+    function = {"name": "sql-freeform", "arguments": {"input": "select 1"}}
+    message = {"content": "", "tool_calls": [{"id": "a", "function": function}]}
+    body = msgspec.json.encode({"model": "m", "message": message, "done": True})
+    reply = OLLAMA.decode_reply(body)
+    assert reply.parts == (ToolCall("a", "sql", "select 1", custom=True),)
+    assert reply.finish.reason is FinishReason.TOOL_CALLS
+
+
 def test_a_reply_full_of_everything_is_written() -> None:
     reply = Reply(
         "msg_1",

@@ -206,6 +206,7 @@ def test_a_tool_choice_is_written_in_its_simplest_form(
         (ThinkingControl(mode="enabled", budget=1024), "low"),
         (ThinkingControl(mode="enabled", budget=4096), "medium"),
         (ThinkingControl(mode="enabled", budget=32000), "high"),
+        (ThinkingControl(mode="enabled"), "medium"),
         (ThinkingControl(mode="disabled"), "none"),
         (ThinkingControl(mode="adaptive"), None),
     ],

@@ -89,7 +89,7 @@ def test_a_reply_in_openais_own_form_is_read() -> None:
 def test_what_is_written_is_read_again(events: list[Event]) -> None:
     sent = gather(events)
     expected = evolve(
-        sent, id=f"chatcmpl-{sent.id}", model="asked-for", parts=_sorted(sent.parts)
+        sent, id=f"chatcmpl-{sent.id}", model="asked-for", parts=_sorted(sent.said)
     )
     assert OPENAI_CHAT.decode_reply(OPENAI_CHAT.encode_reply(sent, ASKED)) == expected
 

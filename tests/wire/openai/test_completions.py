@@ -299,3 +299,8 @@ def test_an_error_or_a_cut_ends_a_stream() -> None:
         decoder = OPENAI_COMPLETIONS.decoder()
         *_, last = decoder.feed(stream) + decoder.eof()
         assert isinstance(last, Failed) and type(last.error) is kind
+
+
+def test_a_guest_that_names_no_limit_is_not_cut_off_at_openais_sixteen() -> None:
+    encoded = OPENAI_COMPLETIONS.encode_request(prompted("a", max_tokens=None))
+    assert json.loads(encoded.body)["max_tokens"] == 1024

@@ -167,10 +167,11 @@ def test_reasoning_of_another_dialect_is_not_passed_on() -> None:
     other = own | {"encrypted_content": "modelplex:signed:x"}
     said = {"role": "user", "content": "about modelplex: things"}
     request = body([own, other, said])
-    kept = json.loads(spliced(request, without_foreign(request)).raw("input") or b"")
+    left = spliced(request, without_foreign(request, None))
+    kept = json.loads(left.raw("input") or b"")
     assert kept == [own, said]
-    assert without_foreign(body([own])) == {}
-    assert without_foreign(body("modelplex:")) == {}
+    assert without_foreign(body([own]), None) == {}
+    assert without_foreign(body("modelplex:"), None) == {}
 
 
 def test_what_cannot_be_remembered_is_refused() -> None:

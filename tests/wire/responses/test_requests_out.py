@@ -150,6 +150,7 @@ def test_a_request_full_of_everything_is_written() -> None:
         "messages[2].name",
         "cache_control",
         "reasoning_content",
+        "reasoning_details",
     )
     assert RESPONSES.encode_request(REQUEST) == encoded
 
@@ -188,13 +189,13 @@ def test_a_proof_of_its_own_goes_back_as_the_item_it_was() -> None:
 def test_a_proof_of_another_provider_is_taken_out_and_listed() -> None:
     talk = ASK, said(Thinking("Hm", "c2ln"), RedactedThinking("eA=="), Text("x")), ASK
     assert [i["role"] for i in encode(*talk)["input"]] == ["user", "assistant", "user"]
-    assert lost(*talk) == ("reasoning_content",)
+    assert lost(*talk) == ("reasoning_content", "reasoning_details")
 
 
 def test_reasoning_that_nothing_follows_is_left_out() -> None:
     talk = ASK, said(Text("x"), RedactedThinking("responses:rs_1:gA==")), ASK
     assert len(encode(*talk)["input"]) == 3
-    assert lost(*talk) == ("reasoning_content",)
+    assert lost(*talk) == ("reasoning_details",)
 
 
 def test_a_call_that_was_never_answered_gets_an_answer() -> None:
@@ -280,6 +281,8 @@ def test_every_choice_of_a_tool_is_written(choice: ToolChoice, expected: Any) ->
             ThinkingControl(mode="enabled", budget=32000),
             {"effort": "high", "summary": "auto"},
         ),
+        (ThinkingControl(mode="enabled"), {"effort": "medium", "summary": "auto"}),
+        (ThinkingControl(mode="adaptive"), {"summary": "auto"}),
         (ThinkingControl("xhigh", "adaptive"), {"effort": "xhigh", "summary": "auto"}),
     ],
 )

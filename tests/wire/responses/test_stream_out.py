@@ -25,6 +25,7 @@ from modelplex.events import (
     Failed,
     Finished,
     FinishReason,
+    Part,
     RedactedThinking,
     RefusalDelta,
     Reply,
@@ -105,8 +106,8 @@ def decoded(stream: bytes) -> list[Event]:
 
 def unwrapped(reply: Reply) -> Reply:
     """The reply with the proofs that it had before a guest was sent it."""
-    parts = []
-    for part in reply.parts:
+    parts: list[Part] = []
+    for part in reply.said:
         proof = None
         if isinstance(part, Thinking) and part.signature is not None:
             proof = part.signature
@@ -269,7 +270,7 @@ def test_a_response_repeats_the_settings_of_its_request() -> None:
         b'{"model":"m","input":"x","temperature":0.5,"tools":[{"type":"function",'
         b'"name":"f"}],"metadata":{"a":"b"},"instructions":null,"store":true}'
     )
-    stream = ResponseStream(ASKED, echoed(body))
+    stream = ResponseStream(evolve(ASKED, echo=echoed(body)))
     response = accumulate(stream.encode(TextDelta("a")) + stream.end())
     assert response["temperature"] == 0.5
     assert response["tools"] == [{"type": "function", "name": "f"}]
@@ -295,6 +296,18 @@ def test_an_answer_that_cannot_be_repeated_is_cut(
     assert response["output"][1]["input"] == ""
     assert response["incomplete_details"] == {"reason": "max_output_tokens"}
     assert response["output"][0]["content"][0]["text"] == "1234567890"
+
+
+def test_reasoning_without_a_proof_is_known_again_for_what_it_is() -> None:
+    events: list[Event] = [ThinkingDelta("Hm"), TextDelta("Hi")]
+    events.append(Finished(FinishReason.STOP))
+    item, _ = accumulate(written(events))["output"]
+    content = item["encrypted_content"]
+    assert remembered(item["id"], content, "Hm") == [Thinking("Hm")]
+    assert remembered(item["id"], content, "") == []
+    # Its next provider would look for it in what it has stored.
+    request = open_object(json.dumps({"input": [item]}).encode())
+    assert RESPONSES.without_foreign(request, None) == {"input": b"[]"}
 
 
 FAILURES: list[tuple[GatewayError, str]] = [

@@ -20,9 +20,13 @@ from modelplex.errors import (
     UpstreamRejected,
 )
 from modelplex.events import Usage
+from modelplex.testing.oracle_responses import accumulate
 from modelplex.testing.strategies import chopped, json_values
+from modelplex.wire.dialect import Answering
 from modelplex.wire.responses.dialect import RESPONSES
-from modelplex.wire.responses.tap import ResponsesTap, WholeResponseTap
+from modelplex.wire.responses.errors import decode_error
+from modelplex.wire.responses.tap import ResponsesTap, whole_response_tap
+from modelplex.wire.tap import WholeTap
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "responses"
 STREAM = (GOLDEN / "stream.sse").read_bytes()
@@ -34,8 +38,8 @@ def tap() -> ResponsesTap:
     return ResponsesTap(RESPONSES.decode_error)
 
 
-def whole(limit: int = 10_000) -> WholeResponseTap:
-    return WholeResponseTap(RESPONSES.decode_error, limit)
+def whole(limit: int = 10_000) -> WholeTap:
+    return whole_response_tap(RESPONSES.decode_error, limit)
 
 
 def event(kind: str, **members: Any) -> bytes:
@@ -127,6 +131,7 @@ def test_an_answer_begins_with_what_says_something(
         (ended("failed"), UpstreamOverloaded),
         (ended("cancelled"), UpstreamError),
         (b'data: {"error":{"code":"server_error"}}\n\n', UpstreamOverloaded),
+        (b'{"error":{"code":"server_error"}}\n\n', UpstreamOverloaded),
         (b"data: {\n\n", UpstreamMalformed),
         (b"data: [DONE]\n\n", UpstreamCut),
     ],
@@ -155,6 +160,61 @@ def test_the_number_of_the_last_event_that_passed_is_known() -> None:
     reader.eof()
     assert type(reader.error) is UpstreamCut
     assert (reader.response_id, reader.sequence) == ("resp_1", 4)
+
+
+SLOW = UpstreamRateLimited("slow down", retry_after=2)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        ended("failed", error=LIMITED),
+        event("error", sequence_number=2),
+        b"data: {",
+    ],
+)
+def test_an_error_of_ours_has_the_ids_and_the_next_number(broken: bytes) -> None:
+    response = {"id": "resp_1", "status": "in_progress", "output": []}
+    about = {"model": "gpt-5-2025", "created_at": 17.0}
+    begun = [
+        event(kind, sequence_number=n, response=response | about)
+        for n, kind in enumerate(("response.created", "response.in_progress"))
+    ]
+    reader = tap()
+    passed = reader.feed(b"".join(begun) + broken) + reader.eof()
+    assert passed == b"".join(begun)
+    assert reader.error is not None
+    told = accumulate(passed + reader.fail(SLOW))
+    assert told["status"] == "failed" and told["id"] == "resp_1"
+    assert (told["model"], told["created_at"]) == ("gpt-5-2025", 17)
+    assert told["error"]["code"] == "rate_limit_exceeded"
+    assert "try again in 2s" in told["error"]["message"]
+
+
+def test_an_error_in_place_of_a_stream_is_a_stream_of_its_own() -> None:
+    answering = Answering("asked-for", 17, id="own")
+    told = accumulate(ResponsesTap(decode_error, answering=answering).fail(SLOW))
+    assert (told["id"], told["model"]) == ("resp_own", "asked-for")
+    assert accumulate(tap().fail(SLOW))["status"] == "failed"
+
+
+def test_proofs_are_noted_as_they_are_written() -> None:
+    noted: list[str] = []
+    reader = ResponsesTap(decode_error, noted.append)
+    item = {"type": "reasoning", "encrypted_content": "gAAAA"}
+    text = event("response.output_text.delta", delta='"encrypted_content"')
+    odd = event("response.output_item.done", item={"encrypted_content": 7})
+    reader.feed(text + odd + event("response.output_item.done", item=item))
+    reader.feed(event("response.output_item.done", item=item | {"type": "compaction"}))
+    reader.feed(ended("completed", output=[item, {"type": "message"}]))
+    assert reader.done
+    assert noted == ["gAAAA"] * 3
+
+
+def test_an_id_that_would_stick_does_not_pass() -> None:
+    reader = tap()
+    assert reader.feed(b"id: 7\n" + CREATED) == CREATED
 
 
 @pytest.mark.parametrize("missing", [1, 2])
@@ -226,9 +286,17 @@ def test_depth_is_no_way_to_break_a_reader(kind: str, depth: int) -> None:
 def test_a_whole_response_passes_as_it_came() -> None:
     reader = whole()
     assert reader.feed(REPLY[:100]) == reader.feed(REPLY[100:]) == b""
-    assert reader.eof() == REPLY == reader.response
+    assert reader.eof() == REPLY == reader.body
     assert reader.usage == Usage(125, 90, 100, 20, 40)
     assert reader.finish == "completed" and reader.done
+
+
+def test_proofs_in_a_whole_response_are_noted() -> None:
+    noted: list[str] = []
+    reader = whole_response_tap(decode_error, 10_000, noted.append)
+    reader.feed(REPLY)
+    assert reader.eof() == REPLY
+    assert noted == ["gAAAAABo", "gAAAAABp"]
 
 
 @pytest.mark.parametrize(

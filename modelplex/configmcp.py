@@ -1,0 +1,87 @@
+"""The rules of a configuration about tools that no single field can tell."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modelplex.configcheck import Findings, fields, table, tables
+from modelplex.configrules import (
+    argument_rules,
+    header_names,
+    missing,
+    refuse_unset,
+    unique,
+)
+from modelplex.settings import Audit, Guest, Mcp, McpServer, Server
+
+#: Keys that only one of the two kinds of server reads.
+_OF_COMMAND = ("args", "env", "cwd", "wrapper", "restarts")
+_OF_URL = ("headers", "oauth", "plain_http")
+
+
+def mcp(value: object, found: Findings) -> Mcp:
+    """The [mcp] table, without the servers that a missing variable disables."""
+    given = table(value, "mcp", found)
+    rest = {key: item for key, item in given.items() if key != "servers"}
+    right = fields(Mcp, rest, "mcp", found)
+    refuse_unset(found)
+    servers: list[McpServer] = []
+    names: dict[str, str] = {}
+    for i, its in enumerate(tables(given.get("servers", []), "mcp.servers", found)):
+        path = f"mcp.servers[{i}]"
+        mistakes = len(found.problems)
+        one = fields(McpServer, its, path, found)
+        unique(one.get("name"), f"{path}.name", names, found)
+        _server(its, one, path, found)
+        unset = found.take_unset()
+        if unset:
+            found.warnings.append(f"{path}: disabled: {missing(unset, path)}")
+        elif len(found.problems) == mistakes:
+            servers.append(McpServer(**one))
+    return Mcp(**right, servers=tuple(servers))
+
+
+def _server(
+    given: Mapping[str, Any], right: Mapping[str, Any], path: str, found: Findings
+) -> None:
+    header_names(given.get("headers"), f"{path}.headers", found)
+    if ("command" in given) == ("url" in given):
+        found.problem(path, "give it a command or a url, one of them")
+    else:
+        kind, others = ("url", _OF_COMMAND) if "url" in given else ("command", _OF_URL)
+        for key in others:
+            if key in given:
+                found.problem(f"{path}.{key}", f"a server with a {kind} takes none")
+    if "__" in right.get("name", ""):
+        # or the tools of one could be shown as those of another
+        found.problem(f"{path}.name", "must not hold '__', which ends it before a tool")
+    if right.get("timeout", 0) > right.get("timeout_cap", 600.0):
+        found.problem(f"{path}.timeout", "is more than timeout_cap")
+    argument_rules(right.get("rules", ()), f"{path}.rules", found)
+
+
+def audit(value: object, found: Findings) -> Audit:
+    """The [audit] table, or its defaults when it has mistakes."""
+    right = fields(Audit, table(value, "audit", found), "audit", found)
+    refuse_unset(found)
+    return Audit(**right)
+
+
+def keep_away(
+    main: Server, guests: Iterable[Guest], mcp: Mcp, audit: Audit, found: Findings
+) -> None:
+    """What is kept about tools is out of reach of guests, who get directories."""
+    sockets = {"server.socket": main.socket}
+    sockets |= {f"guest {g.name}": g.socket for g in guests if g.socket is not None}
+    for path, kept in (("mcp.state", mcp.state), ("audit.file", audit.file)):
+        if kept is None:
+            continue
+        for owner, socket in sockets.items():
+            directory = os.path.dirname(os.path.abspath(socket))
+            if os.path.commonpath([directory, os.path.abspath(kept)]) == directory:
+                found.problem(
+                    path,
+                    f"lies in the directory of {owner}, which a guest may be given",
+                )

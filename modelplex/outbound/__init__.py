@@ -1,0 +1,1 @@
+"""Connections to where the operator says: HTTP as a client, for models and tools."""

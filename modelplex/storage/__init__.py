@@ -1,0 +1,1 @@
+"""What is kept in files: definitions of tools, and the audit log."""
