@@ -1,7 +1,8 @@
 """
 ``python -m benchmarks``: measure, print the report, write it where asked.
 
-``python -m benchmarks micro`` times the codecs alone.
+``python -m benchmarks micro`` times the codecs alone, ``python -m benchmarks tools``
+calls of tools.
 """
 
 from __future__ import annotations
@@ -95,20 +96,24 @@ def facts(found: Found, plan: Plan, options: argparse.Namespace) -> dict[str, st
     others = f"{median(foreign) or 0:.2f} cores, at most {max(foreign, default=0):.2f}"
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     versions = ", ".join(f"{name} {version(name)}" for name in _SHOWN)
-    machine = f"{os.cpu_count()} cores, {_processor()}, Linux {platform.release()}"
     if options.litellm:
-        versions += f", litellm {_says_version(options.litellm)}"
+        versions += f", litellm {says_version(options.litellm)}"
     return {
         "Command": f"``{' '.join(['python -m benchmarks', *flags])}``",
         "Day": today,
-        "Machine": machine,
+        "Machine": machine(),
         "Software": f"Python {platform.python_version()}, {versions}",
         "Rounds": f"{plan.rounds}, each window {plan.window:g} s, medians",
         "Others on the machine": others,
     }
 
 
-def _says_version(program: str) -> str:
+def machine() -> str:
+    """What machine this is."""
+    return f"{os.cpu_count()} cores, {_processor()}, Linux {platform.release()}"
+
+
+def says_version(program: str) -> str:
     """The last word of what ``--version`` prints."""
     asked = [program, "--version"]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
@@ -182,5 +187,16 @@ def _micro() -> int:
     return micro.main()
 
 
+def _run(arguments: Sequence[str]) -> int:
+    match arguments:
+        case ["micro"]:
+            return _micro()
+        case ["tools", *more]:
+            from benchmarks import tools
+
+            return tools.main(more)
+    return main(arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(_micro() if sys.argv[1:] == ["micro"] else main(sys.argv[1:]))
+    sys.exit(_run(sys.argv[1:]))

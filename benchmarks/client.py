@@ -112,6 +112,14 @@ class Connection(asyncio.Protocol):
         if complete:
             self._complete()
 
+    def header(self, name: str) -> str:
+        """A header of the last answer; empty when it had none."""
+        for line in self._reader.head.decode("latin-1").split("\r\n")[1:]:
+            key, _, value = line.partition(":")
+            if key.lower() == name:
+                return value.strip()
+        return ""
+
     def close(self) -> None:
         """Hang up."""
         if self._transport is not None:

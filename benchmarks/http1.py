@@ -23,6 +23,7 @@ class MessageReader:
     is_response: bool
     start: bytes = b""  # the request or status line, once `has_head`
     has_head: bool = False
+    head: bytes = b""  # its lines, with the first
     closes: bool = False  # the sender closes the connection afterwards
     _parts: list[bytes] = field(factory=list)
     _rest: bytes = b""
@@ -66,7 +67,7 @@ class MessageReader:
         return bool(self._parts)
 
     def _head(self, head: bytes) -> None:
-        self.has_head = True
+        self.has_head, self.head = True, head
         self.start = head[: head.index(b"\r\n")]
         self.closes = _CLOSE.search(head) is not None
         self._chunked = _CHUNKED.search(head) is not None

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from benchmarks.bodies import SIZES, chat_body
 from benchmarks.http1 import MessageReader
 from benchmarks.knobs import Knobs
 from benchmarks.replies import stream
 from benchmarks.stats import median
+from modelplex.events import Finished, FinishReason, Started, TextDelta
 from modelplex.wire.anthropic.dialect import ANTHROPIC
 from modelplex.wire.dialect import Answering, Dialect
+from modelplex.wire.gemini.dialect import GEMINI
 from modelplex.wire.jsonobject import open_object
 from modelplex.wire.ollama.dialect import OLLAMA
 from modelplex.wire.openai.dialect import OPENAI_CHAT
-from modelplex.wire.tap import StreamTap
+from modelplex.wire.openai.tap import StreamTap
+from modelplex.wire.responses.dialect import RESPONSES
 
 _CHUNKS = 500
 _REPEATS = 25
+_DIALECTS = (OPENAI_CHAT, RESPONSES, ANTHROPIC, GEMINI, OLLAMA)
 _ANSWERING = Answering(model="m", created=1_760_000_000)
 
 
@@ -63,7 +67,60 @@ def cases() -> list[Case]:
         for size in ("98 KB", "200 KB", "1 MB")
         for what, work in _requests(size)
     ]
-    return [*(Case(title, work, _CHUNKS) for title, work in streams), *requests]
+    return [
+        *(Case(title, work, _CHUNKS) for title, work in streams),
+        *requests,
+        *_pairs(),
+    ]
+
+
+def _pairs() -> Iterator[Case]:
+    """Every dialect to every other: a chunk of a stream, and a long request."""
+    whole = OPENAI_CHAT.decode_request(
+        open_object(chat_body(SIZES["200 KB"], model="m", stream=True, knobs=Knobs()))
+    )
+    for guest in _DIALECTS:
+        for upstream in _DIALECTS:
+            if guest is not upstream:
+                yield Case(
+                    f"chunk from {upstream.name} to {guest.name}",
+                    _retold(upstream, guest),
+                    _CHUNKS,
+                )
+    for guest in _DIALECTS:
+        body = guest.encode_request(whole).body
+        for upstream in _DIALECTS:
+            if guest is not upstream:
+                yield Case(
+                    f"200 KB request from {guest.name} to {upstream.name}",
+                    _rewritten(body, guest, upstream),
+                )
+
+
+def _retold(upstream: Dialect, guest: Dialect) -> Callable[[], None]:
+    """A stream of texts, an event in a chunk, as `upstream` writes it itself."""
+    source = upstream.encoder(_ANSWERING)
+    wire = [source.encode(Started("id", "m"))]
+    wire += [source.encode(TextDelta(f" ledger {n}")) for n in range(_CHUNKS)]
+    wire.append(source.encode(Finished(FinishReason.STOP)) + source.end())
+
+    def work() -> None:
+        decoder, encoder = upstream.decoder(), guest.encoder(_ANSWERING)
+        written = 0
+        for piece in wire:
+            for event in decoder.feed(piece):
+                written += len(encoder.encode(event))
+        assert written > _CHUNKS
+
+    return work
+
+
+def _rewritten(body: bytes, guest: Dialect, upstream: Dialect) -> Callable[[], object]:
+    def work() -> object:
+        request = evolve(guest.decode_request(open_object(body)), model="m")
+        return upstream.encode_request(request)
+
+    return work
 
 
 def pieces(path: str, usage: bool) -> list[bytes]:
@@ -80,10 +137,10 @@ def pieces(path: str, usage: bool) -> list[bytes]:
 
 def main() -> int:
     """Time every case and print a line for each."""
-    print(f"{'µs, median and least of ' + str(_REPEATS):40}{'median':>10}{'least':>10}")
+    print(f"{'µs, median and least of ' + str(_REPEATS):48}{'median':>10}{'least':>10}")
     for case in cases():
         times = case.times()
-        print(f"{case.title:40}{median(times) or 0:10.2f}{times[0]:10.2f}")
+        print(f"{case.title:48}{median(times) or 0:10.2f}{times[0]:10.2f}")
     return 0
 
 

@@ -26,7 +26,7 @@ def render(
         if any(f.values.get(t) is not None for t in targets)
     ]
     said = [f":{name}: {value}" for name, value in facts.items()]
-    return "\n".join([*said, "", *_table(head, rows), "", _verdict(figures), ""])
+    return "\n".join([*said, "", *table(head, rows), "", _verdict(figures), ""])
 
 
 def _cell(figure: Figure, target: str) -> str:
@@ -56,8 +56,10 @@ def _verdict(figures: Sequence[Figure]) -> str:
     return f"``{SUBJECT}`` reaches {reached} of {len(judged)} bars. Missed: {names}."
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A simple table: words to the left, numbers to the right."""
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 2
+) -> list[str]:
+    """A simple table: so many columns of words to the left, numbers to the right."""
     columns = list(zip(head, *rows, strict=True))
     widths = [max(map(_width, column)) for column in columns]
     rule = "  ".join("=" * width for width in widths)
@@ -66,7 +68,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         padded = []
         for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
             space = " " * (width - _width(cell))
-            padded.append(cell + space if number < 2 else space + cell)
+            padded.append(cell + space if number < words else space + cell)
         return "  ".join(padded).rstrip()
 
     return [rule, line(head), rule, *map(line, rows), rule]

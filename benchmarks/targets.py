@@ -86,7 +86,7 @@ def _direct_tcp(directory: Path, upstream: Upstream, program: str) -> Target:
 def _bare(directory: Path, upstream: Upstream, program: str) -> Target:
     path = str(directory / "bare.sock")
     command = (sys.executable, "-m", "benchmarks.bare", path, upstream.path)
-    return Target("bare", Address(path=path), command, _here(), translates=False)
+    return Target("bare", Address(path=path), command, here(), translates=False)
 
 
 def _modelplex(directory: Path, upstream: Upstream, program: str) -> Target:
@@ -98,7 +98,7 @@ def _modelplex(directory: Path, upstream: Upstream, program: str) -> Target:
     config.write_text(_MODELPLEX.format(unix=upstream.unix_url()))
     module = (sys.executable, "-m", "modelplex.cli.main")
     command = (*module, "-c", str(config), "-s", path)
-    environment = _here() | {"XDG_RUNTIME_DIR": str(directory)}
+    environment = here() | {"XDG_RUNTIME_DIR": str(directory)}
     return Target("modelplex", Address(path=path), command, environment)
 
 
@@ -127,7 +127,7 @@ def _litellm(directory: Path, upstream: Upstream, program: str) -> Target:
             }
         )
     )
-    port = _free_port()
+    port = free_port()
     where = ("--host", "127.0.0.1", "--port", str(port), "--num_workers", "1")
     return Target(
         "litellm",
@@ -158,13 +158,13 @@ def make(name: str, directory: Path, upstream: Upstream, program: str) -> Target
     return KINDS[name](directory, upstream, program)
 
 
-def _here() -> dict[str, str]:
+def here() -> dict[str, str]:
     """Lets a child import this source tree, whatever its working directory."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return {"PYTHONPATH": path}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
