@@ -124,7 +124,6 @@ def _config(text: str, found: Findings, strict: bool, read_key: KeyReader) -> Co
     mcp = configmcp.mcp(root.get("mcp", {}), found)
     audit = configmcp.audit(root.get("audit", {}), found)
     guests = configrules.guests(root.get("guests", []), server, found)
-    configmcp.keep_away(server, guests, mcp, audit, found)
     if strict:
         for one in disabled:
             found.problem(f"providers.{one.name}", one.reason)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os.path
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from modelplex.configcheck import Findings, fields, table, tables
@@ -14,7 +13,7 @@ from modelplex.configrules import (
     refuse_unset,
     unique,
 )
-from modelplex.settings import Audit, Guest, Mcp, McpServer, Server
+from modelplex.settings import Audit, Mcp, McpServer
 
 #: Keys that only one of the two kinds of server reads.
 _OF_COMMAND = ("args", "env", "cwd", "wrapper", "restarts")
@@ -67,21 +66,3 @@ def audit(value: object, found: Findings) -> Audit:
     right = fields(Audit, table(value, "audit", found), "audit", found)
     refuse_unset(found)
     return Audit(**right)
-
-
-def keep_away(
-    main: Server, guests: Iterable[Guest], mcp: Mcp, audit: Audit, found: Findings
-) -> None:
-    """What is kept about tools is out of reach of guests, who get directories."""
-    sockets = {"server.socket": main.socket}
-    sockets |= {f"guest {g.name}": g.socket for g in guests if g.socket is not None}
-    for path, kept in (("mcp.state", mcp.state), ("audit.file", audit.file)):
-        if kept is None:
-            continue
-        for owner, socket in sockets.items():
-            directory = os.path.dirname(os.path.abspath(socket))
-            if os.path.commonpath([directory, os.path.abspath(kept)]) == directory:
-                found.problem(
-                    path,
-                    f"lies in the directory of {owner}, which a guest may be given",
-                )

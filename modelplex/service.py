@@ -24,6 +24,7 @@ from modelplex.sockets import Listening, listen
 from modelplex.surface.paths import route
 from modelplex.surface.root import render_error
 from modelplex.surface.site import GuestSite, Limits
+from modelplex.toolgraph import kept_by_tools
 
 
 @define(eq=False)
@@ -81,6 +82,8 @@ class ModelplexService(Service):
         super().startService()
         for warning in self._config.warnings:
             self.log.warn("{warning}", warning=warning)
+        for path, what in kept_by_tools(self._config, self._environ):
+            self._check_apart(path, what)
         try:
             graph = self._graph = build(
                 self._config, self._reactor, self._verbose, self._environ
@@ -91,8 +94,6 @@ class ModelplexService(Service):
             for door in graph.doors:
                 self._serve(door)
             self._serve_control()
-            if graph.tools is not None:
-                self._check_apart(graph.tools.folder, "what is remembered of tools")
         except StartError:
             self._close_all()
             self._graph = None
@@ -222,8 +223,9 @@ class ModelplexService(Service):
         :raises StartError: it is in or below one.
         """
         real = os.path.realpath(path)
-        for served in self._served:
-            mounted = os.path.dirname(os.path.realpath(served.path))
+        main = self._config.server.socket
+        for guest in self._config.guests:
+            mounted = os.path.dirname(os.path.realpath(guest.socket or main))
             if os.path.commonpath([mounted, real]) == mounted:
                 raise StartError(
                     f"{path}: {what} is below {mounted}, which holds a guest's "

@@ -232,6 +232,18 @@ class ToolGraph:
         }
 
 
+def kept_by_tools(
+    config: Config, environ: Mapping[str, str]
+) -> Sequence[tuple[str, str]]:
+    """(path, what it is) of all that is kept about tools, if there are any."""
+    mcp = config.mcp
+    if not mcp.enabled or not mcp.servers:
+        return ()
+    folder = state_folder(config.server.socket, mcp.state, environ)
+    log = audit_file(folder, config.audit.file)
+    return (folder, "what is remembered of tools"), (log, "the record of their calls")
+
+
 def build_tools(
     config: Config, reactor: Any, environ: Mapping[str, str]
 ) -> ToolGraph | None:

@@ -86,6 +86,34 @@ async def test_the_control_socket_is_never_where_a_guest_may_get_it_mounted(
     await one.stopService()
 
 
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ('[mcp]\nstate = "{g}/state"\n', "what is remembered of tools is below"),
+        ('[audit]\nfile = "{g}/a"\n[mcp]\n', "the record of their calls is below"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_is_kept_of_tools_is_never_where_a_guest_may_get_it_mounted(
+    kept: str, told: str, tmp_path: Path
+) -> None:
+    from twisted.internet import reactor
+
+    from modelplex.service import ModelplexService
+
+    guest = tmp_path / "g"
+    guest.mkdir(mode=0o700)
+    tools = '[[mcp.servers]]\nname = "a"\ncommand = "b"\n'
+    server = f'[server]\nsocket = "{guest / "s"}"\ncontrol = "{tmp_path / "c"}"\n'
+    environ = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    config = parse(server + kept.format(g=guest) + tools + DEMO, environ)
+    one = ModelplexService(config, reactor, environ)
+    with pytest.raises(StartError, match=told):
+        one.startService()
+    assert list(guest.iterdir()) == [], "nothing is left there"
+    await one.stopService()
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_service_that_cannot_open_one_socket_opens_none(tmp_path: Path) -> None:
     guests = tmp_path / "g"
