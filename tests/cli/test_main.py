@@ -98,6 +98,8 @@ def test_the_demo_shows_every_scene_and_holds_no_key(tmp_path: Path) -> None:
         "You said: Hello from isolation!",
         "7 tokens in, 9 out",
         'calls count_words({"path":"README.rst"})',
+        "sees the tools notes__read_note (",
+        "The tool said: bread, tea, a new Unix socket",
         "modelplex-provider: demo",
         "broken reliable: upstream_unreachable",
         "404 model_not_found",
