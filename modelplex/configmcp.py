@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from modelplex.configcheck import Findings, fields, table, tables
 from modelplex.configrules import (
@@ -53,12 +55,36 @@ def _server(
         for key in others:
             if key in given:
                 found.problem(f"{path}.{key}", f"a server with a {kind} takes none")
+    _oauth(given.get("oauth"), right.get("url"), path, found)
     if "__" in right.get("name", ""):
         # or the tools of one could be shown as those of another
         found.problem(f"{path}.name", "must not hold '__', which ends it before a tool")
     if right.get("timeout", 0) > right.get("timeout_cap", 600.0):
         found.problem(f"{path}.timeout", "is more than timeout_cap")
     argument_rules(right.get("rules", ()), f"{path}.rules", found)
+
+
+def _oauth(given: object, url: str | None, path: str, found: Findings) -> None:
+    """A server of another machine does not choose who gets the client's secret."""
+    if not isinstance(given, Mapping) or url is None or _is_ours(url):
+        return
+    if "issuer" not in given:
+        found.problem(
+            f"{path}.oauth.issuer",
+            "missing: say issuer, the only authority that may have the secret",
+        )
+
+
+def _is_ours(url: str) -> bool:
+    """Whether the server is on this machine: a UNIX socket, or the loopback."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "http+unix" or host == "localhost":
+        return True
+    try:
+        return host.endswith(".localhost") or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def audit(value: object, found: Findings) -> Audit:

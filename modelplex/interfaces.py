@@ -124,6 +124,14 @@ class IToolServer(Interface):
         :raises ToolServerError: it cannot be asked.
         """
 
+    async def offered() -> None:
+        """
+        Wait until `listing` is what it offers now, and not what it did before it was
+        last started; it is started if it does not run.
+
+        :raises ToolServerError: it cannot be asked.
+        """
+
     def watch(watcher: IToolServerWatcher) -> None:
         """Tell `watcher` of every change from now on."""
 

@@ -168,7 +168,10 @@ class Oauth(Section, frozen=True, kw_only=True):
     ] = ""
     issuer: Annotated[
         Url | None,
-        says("The only authority that may have them. Default: what the server names."),
+        says(
+            "The only authority that may have them. Required, but for a server on this "
+            "machine, whose default is what it names."
+        ),
     ] = None
 
 

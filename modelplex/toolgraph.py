@@ -194,6 +194,15 @@ class ToolGraph:
                 counts = self._calls.setdefault(made.offer.server.name, [0, 0])
                 counts[0] += 1
                 counts[1] += made.outcome != "ok"
+                self.log.info(
+                    "{request_id} {guest} {tool} {outcome} {total_ms}ms",
+                    event="tool_call",
+                    request_id=made.request_id,
+                    guest=made.guest,
+                    tool=made.offer.exposed,
+                    outcome=made.outcome,
+                    total_ms=round(made.seconds * 1000),
+                )
             return rules.record(made)
 
         return CallRules(rules.check, rules.approve, rules.clean, record)

@@ -924,3 +924,40 @@ def test_the_page_has_every_key() -> None:
     for kind in kinds:
         for f in msgspec.structs.fields(kind):
             assert f"* - ``{f.name}``" in page
+
+
+ISSUER = 'issuer = "https://login.example.com"'
+
+
+@pytest.mark.parametrize(
+    ("url", "issuer", "usable"),
+    [
+        ("https://mcp.example.com/mcp", "", False),
+        ("https://localhost.example.com/mcp", "", False),
+        ("https://mcp.example.com/mcp", ISSUER, True),
+        ("http://127.0.0.1:9/mcp", "", True),
+        ("http://[::1]:9/mcp", "", True),
+        ("http://localhost:9/mcp", "", True),
+        ("http+unix://%2Frun%2Fx.sock/mcp", "", True),
+    ],
+)
+def test_only_a_server_of_this_machine_may_name_who_gets_the_secret(
+    url: str, issuer: str, usable: bool
+) -> None:
+    text = f'''
+[[mcp.servers]]
+name = "web"
+url = "{url}"
+[mcp.servers.oauth]
+client_id = "c"
+client_secret = "s-e-c-r-e-t"
+{issuer}
+'''
+    if usable:
+        [server] = parse(text, {}).mcp.servers
+        assert server.oauth is not None
+        return
+    with pytest.raises(ConfigError) as caught:
+        parse(text, {})
+    assert "mcp.servers[0].oauth.issuer" in str(caught.value)
+    assert "the only authority that may have the secret" in str(caught.value)

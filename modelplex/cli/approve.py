@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, environ: Mapping[str, str], stdout: TextIO) -> int:
     """Decide, ask, or list; 1 if that cannot be done."""
     if args.id is not None:
-        return _decide(args, environ, args.id, not args.deny, args.why)
+        return _decide(args, environ, args.id, not args.deny, args.why, stdout)
     waiting = answer(args, environ, "/approvals")
     if waiting is None:
         return 1
@@ -56,9 +56,9 @@ def _asked(
     print("  approve? [y]es, [n]o, later: ", end="", file=stdout, flush=True)
     said = sys.stdin.readline().strip().lower()
     if said in ("y", "yes"):
-        return _decide(args, environ, id, True, "")
+        return _decide(args, environ, id, True, "", stdout)
     if said in ("n", "no"):
-        return _decide(args, environ, id, False, args.why)
+        return _decide(args, environ, id, False, args.why, stdout)
     return 0
 
 
@@ -68,13 +68,18 @@ def _decide(
     id: str,
     approve: bool,
     why: str,
+    stdout: TextIO,
 ) -> int:
     if not id.isalnum():
         print(f"modelplex: {plain(id)!r} is no id of a call", file=sys.stderr)
         return 1
     body: dict[str, Any] = {"approve": approve, "why": why}
     gone = f"no call {id} waits; it was decided, went away, or took too long"
-    return 0 if answer(args, environ, f"/approvals/{id}", body, gone) is not None else 1
+    if answer(args, environ, f"/approvals/{id}", body, gone) is None:
+        return 1
+    if not args.json:
+        print(f"{'approved' if approve else 'denied'} {id}", file=stdout)
+    return 0
 
 
 def _described(one: Mapping[str, Any]) -> str:

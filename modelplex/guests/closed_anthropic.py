@@ -47,9 +47,7 @@ _RULES = Rules(
         }
     ),
     own=frozenset({"messages", "system", "tools", "tool_choice", "diagnostics"}),
-    hosted=frozenset({"mcp_servers"}),
     state=frozenset({"container", "thread"}),
-    other_models=frozenset({"fallbacks"}),
 )
 _SAID = frozenset({"role", "clear_at", "output_config"})
 

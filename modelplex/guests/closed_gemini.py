@@ -27,7 +27,7 @@ from modelplex.guests.gemini_members import (
     names,
     plain_model,
 )
-from modelplex.guests.hosted import Sifted, written
+from modelplex.guests.hosted import Sifted, check_number, written
 from modelplex.guests.policy import (
     FILES,
     HOSTED_TOOLS,
@@ -235,6 +235,8 @@ class _Closing:
                 if value != b"null":
                     id = bytes(first_of(value, where).get("id", b""))
                     (self.asked if name == "toolCall" else self.answered).add(id)
+            elif name == "inlineData" and is_inline(value):
+                continue  # not to be read as a whole because of what is beside it
             elif name not in PLAIN or (name == "text" and value[:1] != b'"'):
                 found = parsed(value, where, folded)
                 look_at(found, name, f"{where}.{key}", self.allow)
@@ -259,6 +261,7 @@ def _sifted(text: bytes, where: str) -> Sifted | None:
     Tools with nothing but declarations of functions; ``None`` when they have no more.
     """
     tools = open_blocks(text, where)
+    check_number(len(tools), where)
     kept: list[bytes] = []
     kinds: list[str] = []
     for tool in tools:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from modelplex.guests.admitted import Admitted
-from modelplex.guests.policy import FILES, Policy
+from modelplex.guests.policy import FILES, HOSTED_TOOLS, Policy
 from modelplex.guests.references import (
     forbidden,
     look_at,
     only_the_model,
     parsed,
 )
-from modelplex.guests.rules import Admission, Rules
+from modelplex.guests.rules import SEARCHING, Admission, Rules
 from modelplex.wire.jsonobject import JsonObject
 
 _RULES = Rules(
@@ -25,7 +25,6 @@ _RULES = Rules(
         }
     ),
     own=frozenset(),
-    other_models=frozenset({"models", "fallbacks", "route", "preset"}),
 )
 
 
@@ -54,6 +53,8 @@ def close_field(name: str, value: str, policy: Policy) -> None:
         return
     if root in _RULES.other_models:
         raise only_the_model(name)
+    if root in SEARCHING and HOSTED_TOOLS not in policy.allow:
+        raise forbidden(name, HOSTED_TOOLS)
     for key in (root, *rest.replace("]", "").split("[")):
         look_at(value, key, name, policy.allow)
     if value.lstrip()[:1] in ("{", "["):

@@ -14,7 +14,7 @@ from modelplex.guests.admitted import Admitted
 from modelplex.guests.hosted import Tool, says, sift
 from modelplex.guests.policy import FILES, HOSTED_TOOLS, REMOTE_URLS, Policy
 from modelplex.guests.references import forbidden, look_through, other_spelling, parsed
-from modelplex.guests.rules import Admission, Rules
+from modelplex.guests.rules import OTHER_MODELS, Admission, Rules
 from modelplex.wire.jsonobject import JsonObject, open_array, open_objects
 
 _RULES = Rules(
@@ -27,7 +27,7 @@ _RULES = Rules(
     ),
     own=frozenset({"messages", "tools", "images", "prompt", "input"}),
     # `name` was the model's, and still is where `model` is absent.
-    other_models=frozenset({"name", "from"}),
+    other_models=OTHER_MODELS | {"name", "from"},
 )
 _SAID = frozenset(
     {

@@ -24,6 +24,7 @@ from modelplex.guests.references import (
     only_the_model,
     other_spelling,
 )
+from modelplex.guests.rules import OTHER_MODELS, SEARCHING
 from modelplex.wire.jsonobject import JsonObject, open_array, open_objects
 
 # Settings that hold neither tools nor references. Their values are not looked at.
@@ -41,17 +42,9 @@ _HARMLESS = frozenset(
 )
 _MESSAGES = frozenset({"messages"})
 _INPUTS = frozenset({"prompt", "input"})  # some servers take pictures there
-_HOSTED = frozenset(
-    {
-        *("web_search_options", "plugins", "search_parameters", "enable_search"),
-        *("web_search", "mcp_servers", "search_options", "connectors"),
-        "data_sources",  # Azure searches an endpoint that the request names
-    }
-)
 _STATE = frozenset({"previous_response_id", "conversation", "background"})
-_OTHER_MODELS = frozenset({"models", "fallbacks", "route", "preset"})
 _KNOWN = _HARMLESS.union(
-    *(_MESSAGES, _INPUTS, _HOSTED, _STATE, _OTHER_MODELS), ("tools", "store")
+    *(_MESSAGES, _INPUTS, SEARCHING, _STATE, OTHER_MODELS), ("tools", "store")
 )
 _SAID = frozenset(
     {
@@ -90,14 +83,14 @@ def close(body: JsonObject, model: str, policy: Policy) -> Admitted:
                 if SERVER_STATE not in allow and body.raw(key) not in OFF:
                     changes[key] = b"false"
                     dropped.append(key)
-            elif key in _HOSTED:
+            elif key in SEARCHING:
                 if HOSTED_TOOLS not in allow:
                     changes[key] = None
                     dropped.append(key)
             elif key in _STATE:
                 if SERVER_STATE not in allow and body.raw(key) not in OFF:
                     raise forbidden(key, SERVER_STATE)
-            elif key in _OTHER_MODELS:
+            elif key in OTHER_MODELS:
                 if body.raw(key) != b"null":
                     raise only_the_model(key)
             elif key.casefold() in _KNOWN:
@@ -107,8 +100,6 @@ def close(body: JsonObject, model: str, policy: Policy) -> Admitted:
                 assert value is not None
                 look_through(value, key, allow)
     if HOSTED_TOOLS not in allow:
-        if ":online" in model.casefold():  # OpenRouter's way to ask for a web search
-            raise forbidden("model", HOSTED_TOOLS)
         none_left = "tools" in changes and changes["tools"] is None
         check_choice(body.raw("tool_choice"), none_left, _CHOICES)
     return Admitted(changes, tuple(dropped))

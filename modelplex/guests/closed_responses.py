@@ -58,7 +58,6 @@ _RULES = Rules(
             *("background_options", "prompt"),
         }
     ),
-    other_models=frozenset({"models", "fallbacks"}),
 )
 
 _MARKS = ("type", "id", "status")

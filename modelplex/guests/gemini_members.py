@@ -18,8 +18,7 @@ from modelplex.guests.rules import Rules
 RULES = Rules(
     harmless=frozenset(
         {
-            *("safetySettings", "labels", "serviceTier", "modelArmorConfig"),
-            *("taskType", "title", "outputDimensionality", "embedContentConfig"),
+            *("serviceTier", "taskType", "title", "outputDimensionality"),
             "continuationToken",  # goes on with an answer that was cut
         }
     ),
@@ -32,15 +31,16 @@ RULES = Rules(
     ),
     state=frozenset({"cachedContent", "previousInteractionId"}),
 )
+# Scalars, and schemas, in which an address is only an example. What is in neither
+# list is looked through.
 SETTINGS = frozenset(
     {
         *("temperature", "topP", "topK", "candidateCount", "maxOutputTokens"),
         *("stopSequences", "seed", "presencePenalty", "frequencyPenalty"),
         *("responseLogprobs", "logprobs", "responseMimeType", "responseSchema"),
         *("responseJsonSchema", "_responseJsonSchema", "responseModalities"),
-        *("thinkingConfig", "speechConfig", "imageConfig", "mediaResolution"),
         *("audioTimestamp", "enableAffectiveDialog", "enableEnhancedCivicAnswers"),
-        "responseFormat",
+        "mediaResolution",
     }
 )
 CHOOSING = frozenset({"routingConfig", "modelSelectionConfig"})
@@ -50,8 +50,7 @@ SAID = frozenset({"role"})
 QUICK = frozenset(
     {
         *("text", "thought", "thoughtSignature", "thought_signature", "inlineData"),
-        *("inline_data", "functionCall", "function_call", "videoMetadata"),
-        *("video_metadata", "mediaResolution", "media_resolution"),
+        *("inline_data", "functionCall", "function_call"),
         *("executableCode", "executable_code", "codeExecutionResult"),
         "code_execution_result",
     }
@@ -70,8 +69,15 @@ _PART = frozenset(
 PLAIN = frozenset(
     {
         *("text", "thought", "thoughtSignature", "functionCall", "executableCode"),
-        *("codeExecutionResult", "toolCall", "toolResponse", "videoMetadata"),
-        *("partMetadata", "mediaResolution"),
+        *("codeExecutionResult", "toolCall", "toolResponse"),
+    }
+)
+# Members of all these that are looked through, to be known in both spellings.
+_LOOKED = frozenset(
+    {
+        *("safetySettings", "labels", "modelArmorConfig", "embedContentConfig"),
+        *("thinkingConfig", "speechConfig", "imageConfig", "responseFormat"),
+        *("videoMetadata", "partMetadata"),
     }
 )
 _LONGEST = 64  # characters; longer ones are no member's name in any spelling
@@ -124,7 +130,7 @@ _KNOWN = {
     folded(name): name
     for group in (
         *(RULES.harmless, RULES.own, RULES.state, SETTINGS, CHOOSING, _PART),
-        *(PLAIN, SAID, {"functionDeclarations"}),
+        *(PLAIN, SAID, _LOOKED, {"functionDeclarations"}),
     )
     for name in group
     if not name.startswith("_")

@@ -7,9 +7,13 @@ from collections.abc import Callable, Mapping
 import msgspec
 from attrs import frozen
 
-from modelplex.guests.policy import HOSTED_TOOLS
+from modelplex.errors import BadRequest
+from modelplex.guests.policy import HOSTED_TOOLS, Policy
 from modelplex.guests.references import forbidden, parsed, strings
 from modelplex.wire.jsonobject import open_array, open_objects
+
+MOST_TOOLS = 2000  # of one request
+_SEARCHING = ":online"  # in the name of a model: OpenRouter's way to search the web
 
 Tool = Mapping[str, msgspec.Raw]
 IsClients = Callable[[Tool], bool]
@@ -42,13 +46,48 @@ def sift(text: bytes | None, is_clients: IsClients) -> Sifted | None:
     """
     if text is None or text == b"null":
         return None
-    tools = open_objects(text, "tools")
-    hosted = [number for number, tool in enumerate(tools) if not is_clients(tool)]
-    if not hosted:
+    tools = open_tools(text, "tools")
+    ours = [is_clients(tool) for tool in tools]
+    if all(ours):
         return None
     items = open_array(text, "tools")
-    kept = [item for number, item in enumerate(items) if number not in hosted]
-    return Sifted(written(kept), tuple(kind_of(tools[number]) for number in hosted))
+    kept = [item for item, own in zip(items, ours, strict=True) if own]
+    kinds = (kind_of(tool) for tool, own in zip(tools, ours, strict=True) if not own)
+    return Sifted(written(kept), tuple(kinds))
+
+
+def open_tools(text: bytes, where: str) -> list[dict[str, msgspec.Raw]]:
+    """
+    The members of every tool of the array `text`, of which there are not too many.
+
+    :raises BadRequest: as `open_objects` does, and for more than `MOST_TOOLS`.
+    """
+    tools = open_objects(text, where)
+    check_number(len(tools), where)
+    return tools
+
+
+def check_number(tools: int, where: str) -> None:
+    """
+    Ask whether a request may have so many tools.
+
+    :raises BadRequest: it may not.
+    """
+    if tools > MOST_TOOLS:
+        raise BadRequest(f"{where}: more than {MOST_TOOLS} tools", param=where)
+
+
+def check_name(model: str, policy: Policy) -> None:
+    """
+    Ask whether a guest may ask for a model by this name.
+
+    What a provider is asked for in its place is either the same name or the
+    operator's own words, so that an alias may say what a guest may not.
+
+    :raises Forbidden: the name itself makes a gateway search.
+    """
+    if HOSTED_TOOLS not in policy.allow and _SEARCHING in model.casefold():
+        raise forbidden("model", HOSTED_TOOLS)
 
 
 def written(items: list[bytes]) -> bytes | None:

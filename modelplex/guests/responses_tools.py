@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from modelplex.guests.hosted import Tool, kind_of, says, written
+from modelplex.guests.hosted import Tool, kind_of, open_tools, says, written
 from modelplex.guests.spoken import first_of
-from modelplex.wire.jsonobject import open_array, open_object, open_objects
+from modelplex.wire.jsonobject import open_array, open_object
 
 # Tools that the guest runs.
 _CLIENTS = frozenset(
@@ -20,7 +20,7 @@ CHOICES = _CLIENTS | {"namespace", "allowed_tools"}
 
 def sift(text: bytes, inside: bool = False) -> tuple[list[bytes], list[str]]:
     """The tools that are left, and the types of those that are not."""
-    tools = open_objects(text, "tools")
+    tools = open_tools(text, "tools")
     kinds: list[str] = []
     if all(map(_is_clients, tools)):
         return [], kinds

@@ -16,6 +16,17 @@ from modelplex.guests.references import (
 )
 from modelplex.wire.jsonobject import JsonObject
 
+# What gateways have of their own, which they may take in any dialect they speak:
+# OpenRouter, xAI, DashScope, Azure and others.
+SEARCHING = frozenset(
+    {
+        *("web_search_options", "plugins", "search_parameters", "enable_search"),
+        *("web_search", "mcp_servers", "search_options", "connectors"),
+        "data_sources",  # Azure searches an endpoint that the request names
+    }
+)
+OTHER_MODELS = frozenset({"models", "fallbacks", "route", "preset"})
+
 
 @define
 class Admission:
@@ -52,21 +63,20 @@ class Admission:
 @frozen
 class Rules:
     """
-    The members of a request; what is in none of these is looked through.
+    The members of a request; what is in none of these, and does not search in any
+    dialect (`SEARCHING`), is looked through.
 
     :ivar harmless: settings that hold neither tools nor references. Their values are
         not looked at.
     :ivar own: what the dialect looks into itself.
-    :ivar hosted: what makes the provider search or run something.
     :ivar state: what a provider keeps for later, or kept.
     :ivar other_models: what names a model beside the one that was asked for.
     """
 
     harmless: frozenset[str]
     own: frozenset[str]
-    hosted: frozenset[str] = frozenset()
     state: frozenset[str] = frozenset()
-    other_models: frozenset[str] = frozenset()
+    other_models: frozenset[str] = OTHER_MODELS
 
     def hold(self, admission: Admission, key: str, name: str | None = None) -> None:
         """
@@ -79,7 +89,7 @@ class Rules:
         allow = admission.allow
         if name in self.harmless:
             return
-        if name in self.hosted:
+        if name in SEARCHING:
             if HOSTED_TOOLS not in allow:
                 admission.drop(key)
         elif name in self.state:
@@ -90,7 +100,7 @@ class Rules:
                 raise only_the_model(key)
         else:
             plain = key.casefold()
-            for group in (self.own, self.harmless, self.hosted, self.state):
+            for group in (self.own, self.harmless, SEARCHING, self.state):
                 if plain in group:
                     raise other_spelling(key, plain)
             if plain in self.other_models:

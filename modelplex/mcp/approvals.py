@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 
 @frozen
@@ -101,6 +102,7 @@ class Approvals:
     _id: Callable[[], str] = _new_id
     _waiting: dict[str, Waiting] = field(factory=dict, init=False)
     _stopped: bool = field(default=False, init=False)
+    log = Logger()
 
     async def ask(self, asking: Asking) -> Answer:
         """
@@ -121,6 +123,12 @@ class Approvals:
         timer = self.clock.callLater(self.timeout, self._end, id, TIMED_OUT)
         waiting = Waiting(id, asking, now, now + self.timeout, decided, timer)
         self._waiting[id] = waiting
+        self.log.info(
+            "{guest} waits to call {tool}: modelplex approve {id}",
+            guest=asking.guest,
+            tool=asking.exposed,
+            id=id,
+        )
         try:
             return await decided
         finally:

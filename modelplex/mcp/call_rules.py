@@ -93,8 +93,8 @@ class CallRules:
 
     :ivar check: judges arguments, and adds those that are pinned.
     :ivar approve: waits for the operator; whoever does not answer has refused.
-    :ivar clean: a server's JSON without what a guest must not get: a result, or the
-        text of an error.
+    :ivar clean: a server's JSON without what a guest must not get: a result, of which
+        a part may be left out, the text of an error, or a list, which stays whole.
     :ivar record: writes a line of the audit log, and returns its id.
     """
 

@@ -18,6 +18,7 @@ from modelplex.guests.arguments import Refused
 from modelplex.guests.tools import Decision
 from modelplex.mcp.approvals import Denied
 from modelplex.mcp.call_rules import CallRules, Made, Trail, Wanted
+from modelplex.mcp.clean_caller import CleanCaller
 from modelplex.mcp.guest_view import View
 from modelplex.mcp.limits import Limits
 from modelplex.mcp.view import Offer
@@ -61,8 +62,8 @@ class Calls:
 
         Cancelling cancels the call.
         """
-        offer = await self._found(view, "tools/call", "tool", exposed, caller)
         try:
+            offer = await self._current(view, "tools/call", "tool", exposed, caller)
             return await self._made(
                 view, "tools/call", offer, exposed, arguments, caller, meta
             )
@@ -82,7 +83,7 @@ class Calls:
 
         :raises ToolServerError: the server could not be asked.
         """
-        offer = await self._found(view, "prompts/get", "prompt", exposed, caller)
+        offer = await self._current(view, "prompts/get", "prompt", exposed, caller)
         return await self._made(
             view, "prompts/get", offer, exposed, arguments, caller, meta
         )
@@ -138,7 +139,8 @@ class Calls:
                         method, "it has changed meanwhile", trail.end("refused")
                     )
             params = _params(method, offer, name, arguments, own(meta or {}))
-            place = self._limits.place(offer.server.name, offer.name, caller)
+            heard = self._heard(offer, caller)
+            place = self._limits.place(offer.server.name, offer.name, heard)
             async with place as served:
                 result = await offer.server.request(method, params, served)
         except CancelledError:
@@ -163,8 +165,9 @@ class Calls:
 
     async def complete(self, offer: Offer, params: Params, caller: Caller) -> Result:
         """Complete an argument of a prompt or a template; trouble is raised."""
+        heard = self._heard(offer, caller)
         try:
-            result = await offer.server.request("completion/complete", params, caller)
+            result = await offer.server.request("completion/complete", params, heard)
         except RpcError as e:
             raise self._cleaned(offer, e) from None
         return self._rules.clean(offer.server.name, result)
@@ -189,6 +192,26 @@ class Calls:
         if method == "resources/read":
             raise RpcError(RESOURCE_NOT_FOUND, "Resource not found", {"uri": shown})
         raise RpcError(INVALID_PARAMS, f"Unknown {kind}: {shown}")
+
+    async def _current(
+        self, view: View, method: str, kind: str, name: str, caller: Caller
+    ) -> Offer:
+        """
+        What is asked for, as its server has it now.
+
+        What is remembered of a server that has not run yet may have changed since, and
+        must not decide about a call.
+
+        :raises RpcError: as `_found`.
+        :raises ToolServerError: the server cannot be asked.
+        """
+        offer = await self._found(view, method, kind, name, caller)
+        await offer.server.offered()
+        return await self._found(view, method, kind, name, caller)
+
+    def _heard(self, offer: Offer, caller: Caller) -> Caller:
+        """`caller`, as far as the server of `offer` reaches it."""
+        return CleanCaller(caller, offer.server.name, self._rules.clean)
 
     def _cleaned(self, offer: Offer, error: RpcError) -> RpcError:
         name = offer.server.name

@@ -87,6 +87,7 @@ class ChildServer:
     _standing: Standing = field(init=False)
     _watchers: list[IToolServerWatcher] = field(factory=list)
     _listing_now: Deferred[None] | None = None
+    _listed_for: Conversation | None = None  # whose lists `listing` has
     _wanted: list[Deferred[Listing]] = field(factory=list)
     _changes: IDelayedCall | None = None
     log = Logger()
@@ -165,6 +166,10 @@ class ChildServer:
         self._wanted.append(answer)
         self._relist()
         return await answer
+
+    async def offered(self) -> None:
+        if self._listed_for is not await self._ready():
+            await self.refresh()
 
     def watch(self, watcher: IToolServerWatcher) -> None:
         self._watchers.append(watcher)
@@ -252,6 +257,7 @@ class ChildServer:
         found = await everything(
             self.name, ask, conversation.opened, self.listing, self.log
         )
+        self._listed_for = conversation
         if found != self.listing:
             self.listing = found
             for watcher in self._watchers:

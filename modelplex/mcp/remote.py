@@ -116,6 +116,9 @@ class RemoteServer:
             await self._reading.wait()
         return self.listing
 
+    async def offered(self) -> None:
+        await self._ready()  # its lists are read when it is met
+
     async def stop(self) -> None:
         self._state = ServerState.STOPPED
         error = ToolServerError(f"{self.name}: it was stopped")

@@ -154,7 +154,7 @@ class Offers:
     def instructions(self, clean: Callable[[str], str]) -> str:
         """The servers' advice to models, each under its server's name; bounded."""
         told = [
-            (name, clean(listing.instructions[:_INSTRUCTIONS]).strip())
+            (name, clean(listing.instructions)[:_INSTRUCTIONS].strip())
             for name, listing in self.servers
         ]
         if len(told) == 1:

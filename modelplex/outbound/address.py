@@ -9,6 +9,9 @@ from attrs import evolve, frozen
 
 from modelplex.errors import UnknownModel
 
+# What a server may take for the end of a path, or for a way to somewhere else, once
+# or twice unquoted.
+_LEADS = re.compile(r"[\\?#%\x00-\x1f\x7f-\x9f]")
 _VERSION = re.compile(r"^v\d+[a-z0-9]*$")
 
 
@@ -42,7 +45,8 @@ def segments_of(model: str, safe: str = "") -> str:
     :param safe: ``/`` where the name may have several segments.
     :raises UnknownModel: a server could take it for a way to somewhere else.
     """
-    if any(part in ("", ".", "..") for part in model.split("/")):
+    segments = model.split("/")
+    if _LEADS.search(model) or any(part in ("", ".", "..") for part in segments):
         raise UnknownModel("no model has such a name", param="model")
     return quote(model, safe=safe)
 

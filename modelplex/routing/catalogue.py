@@ -49,6 +49,12 @@ class Catalogue:
         ]
         if found:
             return found
+        if operation is not None and self._is_served(model, policy):
+            raise UnknownModel(
+                f"the model {model!r} is served, but by no provider that can do this "
+                f"({operation.value})",
+                param="model",
+            )
         near = self._table.near(model, self._known(policy))
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise UnknownModel(
@@ -83,6 +89,12 @@ class Catalogue:
             return True
         named = (model.removeprefix(f"{provider}/") for model in policy.models)
         return any(offer.candidate(name) is not None for name in named)
+
+    def _is_served(self, model: str, policy: Policy) -> bool:
+        return any(
+            policy.permits(candidate.provider.name, candidate.name)
+            for candidate in self._table.candidates(model, None, self._pick)
+        )
 
     async def names(self, policy: Policy) -> list[str]:
         """Every model the guest can see, sorted; asks upstreams that have globs."""

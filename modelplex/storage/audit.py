@@ -121,6 +121,7 @@ class AuditLog:
         hash = sha256(text).hexdigest()
         line = text + b',"hash":"' + hash.encode("ascii") + b'"}\n'
         try:
+            self._check_same()
             self._append(line)
             self._head = Head(number, hash)
             self._note_head()
@@ -140,6 +141,19 @@ class AuditLog:
                     self._fsync(fd)
                 os.close(fd)
         self._fd = self._head_fd = -1
+
+    def _check_same(self) -> None:
+        """A file that nobody finds any more records nothing."""
+        ours = os.fstat(self._fd)
+        try:
+            there = os.stat(self.path, follow_symlinks=False)
+        except FileNotFoundError:
+            there = None
+        if there is None or (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+            raise StorageError(
+                f"{self.path}: was removed or replaced; nothing can be recorded until "
+                "modelplex is started again"
+            )
 
     def _append(self, line: bytes) -> None:
         written = os.write(self._fd, line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from time import time
 from typing import TypeAlias, TypeVar
 
@@ -14,6 +15,7 @@ from twisted.logger import Logger
 from modelplex.errors import BadRequest, GatewayError, UpstreamError, UpstreamRejected
 from modelplex.exchange import Exchange
 from modelplex.guests.admitted import Closing
+from modelplex.guests.hosted import check_name
 from modelplex.guests.policy import Policy
 from modelplex.observability.exchanges import log_exchange
 from modelplex.routing.catalogue import Catalogue
@@ -31,9 +33,10 @@ from modelplex.wire.embeddings import EmbeddingsDialect
 from modelplex.wire.jsonobject import JsonObject
 from modelplex.wire.reasoning import ReasoningMemory
 
+_IDEMPOTENCY = b"idempotency-key"
 # What of a guest's headers may reach a provider of any dialect: nothing that names a
 # person, a host or a key.
-_PASSED = (b"idempotency-key", b"traceparent", b"tracestate")
+_PASSED = (_IDEMPOTENCY, b"traceparent", b"tracestate")
 _LONGEST = 1024  # bytes of a header that is passed on
 _UNCOUNTED = (404, 405, 501)  # from compatible servers that cannot count
 _NAME = 256  # characters of a model's name
@@ -158,6 +161,7 @@ class Exchanges:
     async def _exchanged(
         self, asked: Asked, opening: Opening, exchange: Exchange, answer: Answer
     ) -> None:
+        check_name(asked.model, self.policy)
         admitted = opening.close(asked.body, asked.model, self.policy)
         asked.changes = admitted.changes
         exchange.dropped = admitted.dropped
@@ -231,7 +235,7 @@ class Exchanges:
                 id=request.request_id,
                 echo=opening.echo,
             ),
-            headers=passed_headers(request, opening.headers),
+            headers=passed_headers(request, opening.headers, self.policy.guest),
             embeddings=opening.embeddings,
             counting=opening.counting,
             reasoning=self._reasoning,
@@ -253,12 +257,22 @@ def check_model(model: str) -> None:
 
 
 def passed_headers(
-    request: Inquiry, known: tuple[bytes, ...]
+    request: Inquiry, known: tuple[bytes, ...], guest: str
 ) -> tuple[tuple[bytes, bytes], ...]:
-    """Those of a guest's headers that may reach a provider; `known` are a dialect's."""
+    """
+    Those of a guest's headers that may reach a provider; `known` are a dialect's.
+
+    A key that makes a request the same as another is made the guest's own: a provider
+    may answer it with what it answered before, and all guests are one to it.
+    """
     found: list[tuple[bytes, bytes]] = []
     for name in (*_PASSED, *known):
         for value in request.requestHeaders.getRawHeaders(name, ()):
-            if len(value) <= _LONGEST:
-                found.append((name, value))
+            if len(value) > _LONGEST:
+                continue
+            if name == _IDEMPOTENCY:
+                # Without a secret: a retry after a restart is still the same.
+                own = b"\0".join((b"modelplex", guest.encode(), value))
+                value = b"mpx-" + sha256(own).hexdigest().encode("ascii")
+            found.append((name, value))
     return tuple(found)

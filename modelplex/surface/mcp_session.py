@@ -8,6 +8,7 @@ from typing import Any
 from attrs import define, field
 
 from modelplex.mcp.asking import check_askable
+from modelplex.surface.mcp_askable import askable
 from modelplex.surface.mcp_asking import Asking
 from modelplex.surface.mcp_notes import is_heard, log_note, progress_note
 from modelplex.surface.mcp_running import Running, Way
@@ -23,10 +24,13 @@ from modelplex.wire.jsonrpc import (
     Params,
     Result,
     RpcError,
+    encode,
 )
 from modelplex.wire.mcp.envelope import LEVELS
 from modelplex.wire.mcp.revisions import LATEST_LEGACY
 from modelplex.wire.mcp.shapes import not_found
+
+LONGEST_INTRODUCTION = 64 * 2**10  # bytes of what initialize may say
 
 
 @define(eq=False)
@@ -53,11 +57,18 @@ class Session:
         self.running = Running(self._idle)
 
     def initialize(self, params: Params) -> Result:
-        """Begin, or begin anew; gives the answer."""
+        """
+        Begin, or begin anew; gives the answer.
+
+        :raises RpcError: a client says too much about itself.
+        """
+        if len(encode(Note("", params))) > LONGEST_INTRODUCTION:
+            raise RpcError(
+                INVALID_PARAMS, f"over {LONGEST_INTRODUCTION} bytes about a client"
+            )
         answer = self.served.initialize(params)
         self.version = answer["protocolVersion"]
-        declared = params.get("capabilities")
-        self.capabilities = declared if isinstance(declared, dict) else {}
+        self.capabilities = askable(params.get("capabilities"))
         self._watched()
         return answer
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import define, field
 
+from modelplex.surface.mcp_askable import askable
 from modelplex.surface.mcp_notes import is_heard, log_note, progress_note
 from modelplex.surface.mcp_running import Way
 from modelplex.surface.mcp_served import Served, Watching
@@ -33,7 +34,8 @@ class SingleCall:
 
     def __attrs_post_init__(self) -> None:
         self.guest = self._served.guest
-        self.capabilities = self._envelope.capabilities
+        # A call that is parked keeps them.
+        self.capabilities = askable(self._envelope.capabilities)
         self.log_level = self._envelope.log_level
 
     def progressed(

@@ -13,21 +13,28 @@ from collections.abc import Iterable, Iterator
 from attrs import define, evolve, field
 
 from modelplex.events import (
+    Audio,
+    Document,
+    FileId,
     Image,
     Inline,
     Message,
     Part,
     RedactedThinking,
+    Refusal,
     Request,
     Role,
+    Source,
     Text,
     Thinking,
     ToolCall,
     ToolResult,
 )
+from modelplex.wire.typed import pack
 
 TURNS = 500
 BYTES = 16 << 20  # characters, really
+_PART = 128  # characters that a part counts as besides its texts
 
 
 @define(eq=False)
@@ -46,6 +53,7 @@ class MixedTurns:
         :param messages: of the host's rounds, the last with those calls among others.
         """
         size = sum(_size_of(p) for message in messages for p in message.parts)
+        size += sum(_PART + len(id) for id in calls)
         if not calls or size > self._bytes:
             return
         self._forget(calls)
@@ -78,18 +86,41 @@ class MixedTurns:
 
 
 def _size_of(part: Part) -> int:
+    return _PART + _length(part)
+
+
+def _length(part: Part) -> int:
+    """The characters of all that is said in a part."""
     match part:
         case Text():
+            cited = sum(len(pack(one)) for one in part.citations)
+            return len(part.text) + cited
+        case Refusal():
             return len(part.text)
         case Thinking():
             return len(part.text) + len(part.signature or "")
         case RedactedThinking():
             return len(part.content)
         case ToolCall():
-            return len(part.arguments)
+            return len(part.id) + len(part.name) + len(part.arguments)
         case ToolResult():
-            return sum(map(_size_of, part.content))
-        case Image(source=Inline(content=content)):
-            return len(content)
+            return len(part.call_id) + sum(map(_size_of, part.content))
+        case Image():
+            return _length_of_source(part.source)
+        case Document():
+            words = len(part.title or "") + len(part.context or "")
+            return words + _length_of_source(part.source)
+        case Audio():
+            return len(part.content)
         case _:
             return 0
+
+
+def _length_of_source(source: Source) -> int:
+    match source:
+        case Inline():
+            return len(source.media_type) + len(source.content)
+        case FileId():
+            return len(source.id)
+        case _:
+            return len(source.url)

@@ -28,12 +28,12 @@ def completions(request: GuestRequest) -> Opening:
 
 def embeddings(request: GuestRequest) -> Opening:
     """``POST /v1/embeddings``."""
-    body = open_object(request.body)
+    body = _opened(request)
     return Opening(
         Operation.EMBEDDINGS,
         OPENAI_CHAT,  # for its errors
         body,
-        model_of(request, body),
+        body.get("model", str, ""),
         stream=False,
         close=close,
         headers=HEADERS,
@@ -49,13 +49,22 @@ def model_of(request: GuestRequest, body: JsonObject) -> str:
     return model
 
 
-def _text(request: GuestRequest, operation: Operation, dialect: Dialect) -> Opening:
+def _opened(request: GuestRequest) -> JsonObject:
+    """The body, with the model in it wherever it was named."""
     body = open_object(request.body)
+    if request.deployment and "model" not in body:
+        named = {"model": msgspec.json.encode(request.deployment)}
+        return open_object(body.splice(named))
+    return body
+
+
+def _text(request: GuestRequest, operation: Operation, dialect: Dialect) -> Opening:
+    body = _opened(request)
     return Opening(
         operation,
         dialect,
         body,
-        model_of(request, body),
+        body.get("model", str, ""),
         stream=bool(body.get("stream", bool | None)),
         close=close,
         headers=HEADERS,

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from modelplex.errors import BadRequest, GatewayError, UnknownRoute
 from modelplex.exchange import Exchange
 from modelplex.guests.closed_media import close, close_field, close_files
+from modelplex.guests.hosted import check_name
 from modelplex.guests.policy import Policy
 from modelplex.observability.exchanges import log_exchange
 from modelplex.routing.catalogue import Catalogue
@@ -67,6 +68,7 @@ class Relays:
         try:
             asked = await self._asked(request, operation, path)
             exchange.model, exchange.stream = asked.model, asked.stream
+            check_name(asked.model, self._policy)
             if request.upload is None:
                 admitted = close(asked.body, asked.model, self._policy)
                 asked.changes = admitted.changes
@@ -147,7 +149,7 @@ class Relays:
             model,
             stream,
             Answering(model, 0),
-            headers=passed_headers(request, HEADERS),
+            headers=passed_headers(request, HEADERS, self._policy.guest),
             relay=relay,
         )
 

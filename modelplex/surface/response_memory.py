@@ -7,18 +7,19 @@ in it, and nothing outlives the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from attrs import define, field, frozen
 
-from modelplex.wire.responses.history import Stored, identified
+from modelplex.wire.responses.history import Stored, item_at, places
 
 ENTRIES = 1024
 BYTES = 64 * 2**20  # of all of them
 LARGEST = 16 * 2**20  # bytes of one that is kept at all
 SECONDS = 24 * 3600.0
 PRIVATE = 8  # entries of one connection that asked for nothing to be stored
-_ITEM = 64  # bytes that an item takes besides its own
+_ENTRY = 1024  # bytes that an entry takes besides its own
+_ITEM = 512  # bytes that an item takes besides its own, and its id twice
 
 
 @frozen
@@ -27,6 +28,7 @@ class _Kept:
     size: int
     until: float
     owner: object
+    places: Mapping[str, int]
 
 
 @define(eq=False)
@@ -49,19 +51,32 @@ class ResponseMemory:
     size: int = field(default=0, init=False)
     # the oldest first
     _kept: dict[str, _Kept] = field(factory=dict, init=False)
+    # the ids of the responses that an item is in, the oldest first
+    _holders: dict[str, dict[str, None]] = field(factory=dict, init=False)
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def keep(self, stored: Stored, owner: object = None) -> None:
-        """Remember `stored`, unless it is too large to be worth all the others."""
+        """
+        Remember `stored`, unless it is too large to be worth all the others.
+
+        One that is known is not replaced: a provider chooses the ids of what it
+        answers, and must not change what another has answered.
+        """
         self._expire()
-        self._drop(stored.id)
-        size = stored.size + _ITEM * (len(stored.input) + len(stored.output) + 1)
+        items = len(stored.input) + len(stored.output)
+        size = stored.size + _ENTRY + _ITEM * items
+        if stored.id in self._kept or size > self._largest:
+            return
+        found = places(stored)
+        size += sum(map(len, found))
         if size > self._largest:
             return
         until = self._seconds() + self._lifetime
-        self._kept[stored.id] = _Kept(stored, size, until, owner)
+        self._kept[stored.id] = _Kept(stored, size, until, owner, found)
+        for id in found:
+            self._holders.setdefault(id, {})[stored.id] = None
         self.size += size
         if owner is not None:
             own = [id for id, kept in self._kept.items() if kept.owner is owner]
@@ -93,11 +108,15 @@ class ResponseMemory:
     def items(self, owner: object = None) -> KnownItems:
         """Every item of every response that `owner` can see, by its id."""
         self._expire()
-        return KnownItems(
-            kept.stored
-            for kept in reversed(self._kept.values())
-            if kept.owner is None or kept.owner is owner
-        )
+        return KnownItems(lambda id: self._item(id, owner))
+
+    def _item(self, id: str, owner: object) -> bytes | None:
+        """The item `id` of the newest response that has it and `owner` can see."""
+        for holder in reversed(self._holders.get(id, {})):
+            kept = self._kept[holder]
+            if kept.owner is None or kept.owner is owner:
+                return item_at(kept.stored, kept.places[id])
+        return None
 
     def _expire(self) -> None:
         now = self._seconds()
@@ -109,23 +128,33 @@ class ResponseMemory:
 
     def _drop(self, id: str) -> None:
         kept = self._kept.pop(id, None)
-        if kept is not None:
-            self.size -= kept.size
+        if kept is None:
+            return
+        self.size -= kept.size
+        for item in kept.places:
+            holders = self._holders[item]
+            del holders[id]
+            if not holders:
+                del self._holders[item]
 
 
-class KnownItems(dict[str, bytes]):
-    """Items by their ids, read out of responses as far as they are looked for."""
+@define(eq=False)
+class KnownItems(Mapping[str, bytes]):
+    """Items by their ids, each looked for once; only those that were are counted."""
 
-    def __init__(self, responses: Iterator[Stored]) -> None:
-        super().__init__()
-        self._responses = responses
+    _look: Callable[[str], bytes | None]
+    _found: dict[str, bytes] = field(factory=dict, init=False)
 
-    def __contains__(self, id: object) -> bool:
-        while not super().__contains__(id):
-            stored = next(self._responses, None)
-            if stored is None:
-                return False
-            # What was found first is of a newer response, and stays.
-            for name, item in identified(stored).items():
-                self.setdefault(name, item)
-        return True
+    def __getitem__(self, id: str) -> bytes:
+        if id not in self._found:
+            item = self._look(id)
+            if item is None:
+                raise KeyError(id)
+            self._found[id] = item
+        return self._found[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)

@@ -13,7 +13,7 @@ names another MCP server stays, and is a tool that its provider would run.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 from attrs import frozen
@@ -24,7 +24,10 @@ from modelplex.wire.typed import read
 
 MEMBER = "modelplex_tools"
 LABEL = "modelplex"
-_NAMES = 1000  # patterns that are read, or servers
+_NAMES = 1000  # patterns of a request
+_WILD = 200  # signs in them that stand for anything; each may look at all of a name
+_SOURCES = 64  # of a request
+_SIGNS = "*?["
 LONGEST = 256  # characters of a pattern, or of a label
 _OURS = re.compile(r"modelplex(?::(?://)?([A-Za-z0-9._-]*)/?)?")
 
@@ -85,7 +88,9 @@ def plain(body: JsonObject, *, shown: bool = False) -> Found:
     if said is None or said is False:
         return rest, None
     names = None if said is True else names_of(said, MEMBER)
-    return rest, ToolsWanted((Source(names=names),), MEMBER, shown)
+    source = Source(names=names)
+    check_size([source], MEMBER)
+    return rest, ToolsWanted((source,), MEMBER, shown)
 
 
 def address(url: str | None, *, missing: bool = False) -> tuple[bool, str | None]:
@@ -100,6 +105,23 @@ def text_of(members: Mapping[str, msgspec.Raw], key: str) -> str | None:
     """A member that is a string; what is none is ``None``."""
     raw = bytes(members.get(key, b"null"))
     return read(raw, str, key) if raw.startswith(b'"') else None
+
+
+def check_size(sources: Collection[Source], where: str) -> None:
+    """
+    Ask whether choosing among all tools by these takes little enough.
+
+    :raises BadRequest: it does not; a request may have only so much of them in all.
+    """
+    if len(sources) > _SOURCES:
+        raise BadRequest(f"{where}: more than {_SOURCES} servers", param=where)
+    names = [n for one in sources for n in (*(one.names or ()), *one.without)]
+    if len(names) > _NAMES or _wild(names) > _WILD:
+        raise BadRequest(f"{where}: too many names, or too many * in them", param=where)
+
+
+def _wild(names: Iterable[str]) -> int:
+    return sum(name.count(sign) for name in names for sign in _SIGNS)
 
 
 def names_of(names: list[str], where: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from modelplex.surface.tool_forms import (
     Source,
     ToolsWanted,
     address,
+    check_size,
     names_of,
     plain,
     text_of,
@@ -70,6 +71,7 @@ def responses(body: JsonObject) -> Found:
             sources.append(source)
     if len(kept) == len(open_array(raw, "tools")):
         return _bounded(rest, wanted)
+    check_size(sources, "tools")
     _check_labels(sources, "tools")
     wanted = wanted or ToolsWanted((), "tools", shown=True)
     changes: dict[str, bytes | None] = {
@@ -197,6 +199,7 @@ def messages(body: JsonObject) -> Found:
         changes["tools"] = b"[" + b",".join(kept) + b"]" if kept else None
     before = wanted.sources if wanted else ()
     sources = (*before, *(one for one in ours.values() if one is not None))
+    check_size(sources, "mcp_servers")
     rest = open_object(rest.splice(changes))
     return rest, ToolsWanted(sources, "mcp_servers", shown=True)
 
@@ -232,11 +235,12 @@ def _toolset(item: bytes, ours: dict[str, Source | None], where: str) -> bool:
     off = [n for n, one in configs.items() if not _is_on(one, usual)]
     source = ours[name]
     if source is not None:
-        without = (*source.without, *names_of(off, f"{where}.configs"))
-        ours[name] = evolve(source, without=without)
+        if off:  # copied only so often, for all of them are not more than so many
+            without = names_of([*source.without, *off], f"{where}.configs")
+            source = evolve(source, without=without)
         if not usual:
-            names = names_of(on, f"{where}.configs")
-            ours[name] = evolve(source, names=names)
+            source = evolve(source, names=names_of(on, f"{where}.configs"))
+        ours[name] = source
     return True
 
 
@@ -245,9 +249,9 @@ def _is_on(setting: _Setting, usual: bool) -> bool:
 
 
 def _check_labels(sources: list[Source], where: str) -> None:
-    labels = [source.label for source in sources]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise BadRequest(
-                f"{where}: two servers are labelled {label!r}", param=where
-            )
+    seen: set[str] = set()
+    for source in sources:
+        if source.label in seen:
+            message = f"{where}: two servers are labelled {source.label!r}"
+            raise BadRequest(message, param=where)
+        seen.add(source.label)

@@ -15,16 +15,21 @@ from attrs import define, evolve, field
 from modelplex.errors import UpstreamMalformed
 from modelplex.events import (
     Choose,
+    Cited,
     Event,
     Finished,
     FinishReason,
     Message,
     Part,
+    RefusalDelta,
     Request,
     Role,
     Started,
     TextDelta,
     ThinkingDelta,
+    ThinkingRedacted,
+    ThinkingSigned,
+    TokenLogprobs,
     ToolCall,
     ToolCallDelta,
     ToolCallStarted,
@@ -35,8 +40,10 @@ from modelplex.events import (
     gather,
 )
 from modelplex.surface.toolkit import Toolkit
+from modelplex.wire.typed import pack
 
 LONGEST = 16 * 2**20  # characters of an answer, which the next request repeats
+_EVENT = 64  # characters that an event counts as besides its texts
 _BROKEN_OFF = (FinishReason.LENGTH, FinishReason.CONTEXT_WINDOW, FinishReason.REFUSAL)
 
 
@@ -48,6 +55,7 @@ class Told:
     :ivar usage: of the rounds that have ended.
     :ivar calls: of the guest's own tools.
     :ivar ids: of all calls.
+    :ivar numbers: the last number that was given to calls of one id.
     """
 
     usage: Usage = field(factory=Usage)
@@ -55,6 +63,7 @@ class Told:
     started: bool = False
     spoken: bool = False
     ids: set[str] = field(factory=set)
+    numbers: dict[str, int] = field(factory=dict)
 
 
 @define(eq=False)
@@ -103,29 +112,29 @@ class Round:
             case Finished():
                 self.finish = event
             case TextDelta():
-                self._keep(event, len(event.text))
+                self._keep(event)
                 if self._apart and event.text:
                     told.append(TextDelta("\n\n"))
                     self._apart = False
                 self._told.spoken |= bool(event.text)
                 told.append(event)
             case ThinkingDelta():
-                self._keep(event, len(event.text))
+                self._keep(event)
                 told.append(event)
             case ToolCallStarted():
                 self._started(event, told)
             case ToolCallDelta():
-                self._keep(event, len(event.arguments))
+                self._keep(event)
                 index = self._indexes.get(event.index)
                 if index is not None:
                     told.append(evolve(event, index=index))
             case _:
-                self._keep(event, 0)
+                self._keep(event)
                 told.append(event)
 
     def _started(self, event: ToolCallStarted, told: list[Event]) -> None:
         event = evolve(event, id=self._unique(event.id))
-        self._keep(event, 0)
+        self._keep(event)
         if self._kit.is_ours(event.name):
             self._indexes[event.index] = None
         else:
@@ -135,15 +144,16 @@ class Round:
 
     def _unique(self, id: str) -> str:
         """Some servers count the calls of each answer anew."""
-        found, number = id or "call", 1
+        found = plain = id or "call"
+        numbers = self._told.numbers
         while found in self._told.ids:
-            number += 1
-            found = f"{id or 'call'}_{number}"
+            numbers[plain] = numbers.get(plain, 1) + 1
+            found = f"{plain}_{numbers[plain]}"
         self._told.ids.add(found)
         return found
 
-    def _keep(self, event: Event, size: int) -> None:
-        self._size += size
+    def _keep(self, event: Event) -> None:
+        self._size += _EVENT + _length(event)
         if self._size > LONGEST:
             raise UpstreamMalformed("the model's answer is too long to go on from")
         self._events.append(event)
@@ -175,6 +185,27 @@ class Round:
     def end(self) -> None:
         """Count it."""
         self._told.usage = added(self._told.usage, self.usage)
+
+
+def _length(event: Event) -> int:
+    """The characters of an event's texts."""
+    match event:
+        case TextDelta() | RefusalDelta() | ThinkingDelta():
+            return len(event.text)
+        case ThinkingSigned():
+            return len(event.signature)
+        case ThinkingRedacted():
+            return len(event.content)
+        case ToolCallStarted():
+            return len(event.id) + len(event.name)
+        case ToolCallDelta():
+            return len(event.arguments)
+        case Cited():
+            return len(pack(event.citation))
+        case TokenLogprobs():
+            return len(pack(event.content))
+        case _:
+            return 0
 
 
 def continued(

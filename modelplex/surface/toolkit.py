@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import translate
 
 from attrs import evolve, field, frozen
 
 from modelplex.errors import BadRequest
 from modelplex.events import Choose, HostTools, Request, ToolChoice
-from modelplex.guests.tools import matches
+from modelplex.guests.tools import LONGEST
 from modelplex.surface.tool_forms import Source, ToolsWanted
 from modelplex.tools import HostTool
 from modelplex.wire.mcp.for_models import is_tellable, tool_of
+
+_WILD = re.compile(r"[*?\[]")
 
 
 @frozen
@@ -99,36 +103,61 @@ def chosen(
     theirs = frozenset(tool.name for tool in request.tools)
     for source in wanted.sources:
         for tool in _of(source, offered):
+            if tool.name in tools or not is_tellable(tool.definition):
+                continue
             if tool.name in theirs:
                 raise BadRequest(
                     f"tools: {tool.name!r} is a tool of Modelplex's, too",
                     param=wanted.param,
                 )
-            if tool.name not in tools:
-                tools[tool.name], labels[tool.name] = tool, source.label
+            tools[tool.name], labels[tool.name] = tool, source.label
     left = frozenset(tool.name for tool in offered) - tools.keys()
     return Toolkit(wanted, tools, labels, theirs, left)
 
 
 def _of(source: Source, offered: Iterable[HostTool]) -> Iterator[HostTool]:
+    names = None if source.names is None else _Names.of(source.names)
+    without = _Names.of(source.without)
     for tool in offered:
         if source.server not in (None, tool.server):
             continue
-        if source.names is not None and not _named(source, source.names, tool):
+        # Where there is one server only, its own names say which tool is meant, too.
+        called = (tool.name,) if source.server is None else (tool.name, tool.own)
+        if names is not None and not any(map(names.has, called)):
             continue
         if source.reading and not _reads(tool):
             continue
-        if not _named(source, source.without, tool) and is_tellable(tool.definition):
+        if not any(map(without.has, called)):
             yield tool
+
+
+@frozen
+class _Names:
+    """
+    A guest's globs, most of which are names as they are.
+
+    The patterns that are kept ready for all guests are the operator's; a guest's are
+    made for one request.
+    """
+
+    exact: frozenset[str]
+    pattern: re.Pattern[str] | None
+
+    @classmethod
+    def of(cls, globs: Iterable[str]) -> _Names:
+        exact = frozenset(globs)
+        wild = [glob for glob in exact if _WILD.search(glob)]
+        either = "|".join(f"(?:{translate(glob)})" for glob in wild)
+        return cls(exact.difference(wild), re.compile(either) if wild else None)
+
+    def has(self, name: str) -> bool:
+        if name in self.exact:
+            return True
+        if self.pattern is None or len(name) > LONGEST:
+            return False
+        return self.pattern.match(name) is not None
 
 
 def _reads(tool: HostTool) -> bool:
     hints = tool.definition.get("annotations")
     return isinstance(hints, Mapping) and hints.get("readOnlyHint") is True
-
-
-def _named(source: Source, names: tuple[str, ...], tool: HostTool) -> bool:
-    """Where there is one server only, its own names say which tool is meant, too."""
-    if matches(names, tool.name):
-        return True
-    return source.server is not None and matches(names, tool.own)

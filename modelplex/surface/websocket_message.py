@@ -7,12 +7,14 @@ from attrs import define, field
 from twisted.internet.interfaces import IPushProducer
 from twisted.web.http_headers import Headers
 
+from modelplex.errors import BadRequest
 from modelplex.surface.channel import GuestChannel
 from modelplex.surface.websocket_frames import WebSocketFrames
 from modelplex.wire import sse
 from modelplex.wire.jsonobject import JsonObject
 from modelplex.wire.typed import pack
 
+LONGEST_LANE = 256  # characters
 _RETRY = (b"retry-after", b"retry-after-ms", b"x-should-retry")
 
 # What only a message has, or is of no use in one.
@@ -26,8 +28,16 @@ AS_OVER_HTTP = {
 
 
 def lane_of(asked: JsonObject) -> bytes:
-    """The member that all events of an answer repeat, if the message has it."""
+    """
+    The member that all events of an answer repeat, if the message has it.
+
+    :raises BadRequest: it is too long to be repeated.
+    """
     lane = asked.get("stream_id", str | None)
+    if lane is not None and len(lane) > LONGEST_LANE:
+        raise BadRequest(
+            f"stream_id: over {LONGEST_LANE} characters long", param="stream_id"
+        )
     return b"" if lane is None else b',"stream_id":' + msgspec.json.encode(lane)
 
 

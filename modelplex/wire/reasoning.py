@@ -39,6 +39,7 @@ from modelplex.events import (
 PROOFS = 20_000  # whose writers are remembered
 TURNS = 2_000  # turns with tool calls whose reasoning is kept
 BYTES = 8 << 20  # characters, really, of all that reasoning
+_PIECE = 64  # characters that a piece counts as besides its texts
 
 IsForeign: TypeAlias = Callable[[str], bool]
 """Whether a proof was written by another provider than the one that is asked."""
@@ -104,7 +105,7 @@ class ReasoningMemory:
 
     def recorder(self, origin: Origin) -> Recorder:
         """What is to see every event of one answer of `origin`'s."""
-        return Recorder(self, origin)
+        return Recorder(self, origin, self._bytes)
 
     def keep(
         self,
@@ -114,7 +115,7 @@ class ReasoningMemory:
     ) -> None:
         """Remember an answer; see `_Turn`."""
         calls = [piece for piece in layout if isinstance(piece, str) and piece]
-        size = sum(map(_size_of, layout))
+        size = sum(_PIECE + _size_of(piece) for piece in layout)
         if not calls or size > self._bytes:
             return
         self._forget(calls[0])
@@ -204,10 +205,15 @@ class ReasoningMemory:
 
 @define(eq=False)
 class Recorder:
-    """Sees the events of one answer, and remembers it when it is complete."""
+    """
+    Sees the events of one answer, and remembers it when it is complete.
+
+    Of one that is longer than the memory is, only who wrote its proofs is remembered.
+    """
 
     _memory: ReasoningMemory
     _origin: Origin
+    _left: int  # characters, until it is given up
     _layout: list[Thinking | RedactedThinking | str] = field(factory=list)
     _text: list[str] = field(factory=list)
     _thought: list[str] = field(factory=list)  # all of it
@@ -217,25 +223,41 @@ class Recorder:
     def saw(self, event: Event) -> None:
         """Take notice of `event`."""
         match event:
+            case ThinkingSigned():
+                self._memory.wrote(self._origin.provider, event.signature)
+            case ThinkingRedacted():
+                self._memory.wrote(self._origin.provider, event.content)
+            case _:
+                pass
+        if self._left >= 0:
+            self._saw(event)
+
+    def _saw(self, event: Event) -> None:
+        match event:
             case TextDelta():
                 self._say("")
             case ThinkingDelta():
-                self._text.append(event.text)
-                self._thought.append(event.text)
+                if self._fits(event.text):
+                    self._text.append(event.text)
+                    self._thought.append(event.text)
             case ThinkingSigned():
-                self._memory.wrote(self._origin.provider, event.signature)
+                if not self._fits(event.signature):
+                    return
                 self._proven = True
                 self._layout.append(Thinking("".join(self._text), event.signature))
                 self._text.clear()
             case ThinkingRedacted():
-                self._memory.wrote(self._origin.provider, event.content)
+                if not self._fits(event.content):
+                    return
                 self._proven = True
                 self._layout.append(RedactedThinking(event.content))
             case ToolCallStarted():
-                self._say(event.id)
-                self._called[event.index] = (event.name, [])
+                if self._fits(event.id, event.name):
+                    self._say(event.id)
+                    self._called[event.index] = (event.name, [])
             case ToolCallDelta():
-                self._called[event.index][1].append(event.arguments)
+                if self._fits(event.arguments):
+                    self._called[event.index][1].append(event.arguments)
             case Finished():
                 if self._proven:
                     said = [(n, "".join(a)) for n, a in self._called.values()]
@@ -248,8 +270,17 @@ class Recorder:
         """A call's id, or nothing for a text; reasoning before it was not signed."""
         if self._text:
             self._text.clear()
-        if what or not self._layout or self._layout[-1] != "":
+        goes_on = not what and bool(self._layout) and self._layout[-1] == ""
+        if what or (not goes_on and self._fits()):
             self._layout.append(what)
+
+    def _fits(self, *texts: str) -> bool:
+        """Count what is to be kept; give all of it up if that is too much."""
+        self._left -= _PIECE + sum(map(len, texts))
+        if self._left < 0:
+            for kept in (self._layout, self._text, self._thought, self._called):
+                kept.clear()
+        return self._left >= 0
 
 
 def _without(parts: tuple[Part, ...], foreign: IsForeign) -> Iterator[Part]:

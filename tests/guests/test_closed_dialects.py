@@ -19,6 +19,7 @@ from modelplex.guests import (
     closed_responses,
 )
 from modelplex.guests.admitted import Admitted, Closing
+from modelplex.guests.hosted import MOST_TOOLS
 from modelplex.guests.policy import (
     FILES,
     HOSTED_TOOLS,
@@ -27,6 +28,7 @@ from modelplex.guests.policy import (
     WORDS,
     Policy,
 )
+from modelplex.guests.rules import OTHER_MODELS, SEARCHING
 from modelplex.testing.strategies import json_values
 from modelplex.wire.jsonobject import open_object
 
@@ -505,6 +507,77 @@ def test_a_setting_that_is_no_more_than_a_wish_is_taken_out(
     assert admitted.dropped[0].startswith(key)
     assert WEB not in json.dumps(sent) and "_1" not in json.dumps(sent)
     assert admit(dialect, body, HOSTED_TOOLS, SERVER_STATE) == (body, Admitted())
+
+
+@pytest.mark.parametrize("dialect", CLOSINGS)
+def test_what_gateways_have_of_their_own_is_closed_in_every_dialect(
+    dialect: str,
+) -> None:
+    for key in sorted(SEARCHING):
+        body = {key: [{"id": "web"}], "x": 1, **UNSTORED.get(dialect, {})}
+        sent, admitted = admit(dialect, body)
+        assert key not in sent and admitted.dropped == (key,)
+        assert admit(dialect, body, HOSTED_TOOLS) == (body, Admitted())
+        with pytest.raises(BadRequest, match="write it as"):
+            admit(dialect, {key.upper(): [{"id": "web"}]})
+    for key in sorted(OTHER_MODELS):
+        with pytest.raises(Forbidden, match="only `model`"):
+            admit(dialect, {key: ["other"]}, *WORDS)
+
+
+HOSTED: dict[str, dict[str, Any]] = {dialect: {"type": "x"} for dialect in CLOSINGS}
+HOSTED["gemini"] = {"googleSearch": {}}
+
+
+@pytest.mark.parametrize("dialect", CLOSINGS)
+def test_a_request_has_only_so_many_tools(dialect: str) -> None:
+    tools = [HOSTED[dialect]] * (MOST_TOOLS + 1)
+    with pytest.raises(BadRequest) as caught:
+        admit(dialect, {"tools": tools})
+    assert caught.value.param == "tools"
+    _, admitted = admit(dialect, {"tools": tools[1:]})
+    assert len(admitted.dropped) == MOST_TOOLS
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"generationConfig": {"imageConfig": {"imageUri": "gs://a/b"}}},
+        {"generation_config": {"image_config": {"image_uri": "gs://a/b"}}},
+        {"generationConfig": {"speechConfig": {"voice": {"url": WEB}}}},
+        {"generationConfig": {"thinkingConfig": {"uri": WEB}}},
+        {"generationConfig": {"responseFormat": [{"image": {"uri": WEB}}]}},
+        {"embedContentConfig": {"document": WEB}},
+        {"embed_content_config": {"uri": WEB}},
+        {"requests": [{"embedContentConfig": {"uri": WEB}}]},
+        {"safetySettings": [{"uri": WEB}]},
+        {"modelArmorConfig": {"endpoint": WEB}},
+        {"labels": {"url": WEB}},
+        said("gemini", {"text": "x", "videoMetadata": {"uri": WEB}}),
+        said("gemini", {"text": "x", "partMetadata": {"file": WEB}}),
+        said("gemini", {"text": "x", "mediaResolution": {"uri": WEB}}),
+    ],
+)
+def test_a_setting_of_geminis_is_no_place_for_an_address(body: dict[str, Any]) -> None:
+    is_opened_only_by(REMOTE_URLS, "gemini", body)
+
+
+def test_settings_of_geminis_pass() -> None:
+    picture = {"inlineData": {"mimeType": "video/mp4", "data": PNG}}
+    schema = {"properties": {"url": {"type": "string", "example": {"url": WEB}}}}
+    body = {
+        "generationConfig": {
+            "speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"name": "K"}}},
+            "imageConfig": {"aspectRatio": "16:9"},
+            "thinkingConfig": {"thinkingBudget": -1, "includeThoughts": True},
+            "responseSchema": schema,
+            "stopSequences": [WEB],
+        },
+        "safetySettings": [{"category": "HARM", "threshold": "BLOCK_NONE"}],
+        "labels": {"team": "a"},
+        **said("gemini", {**picture, "videoMetadata": {"startOffset": "1s", "fps": 2}}),
+    }
+    assert admit("gemini", body) == (body, Admitted())
 
 
 def test_what_finds_deferred_tools_takes_their_deferral_with_it() -> None:

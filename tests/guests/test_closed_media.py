@@ -22,6 +22,16 @@ def hold(policy: Policy = CLOSED, **members: Any) -> None:
     assert (admitted.changes, admitted.dropped) == ({}, ())
 
 
+def test_what_gateways_have_of_their_own_is_closed() -> None:
+    body = open_object(b'{"model":"m","plugins":[{"id":"web"}]}')
+    assert close(body, "m", CLOSED).dropped == ("plugins",)
+    hold(OPEN, plugins=[{"id": "web"}])
+    for name in ("plugins", "Plugins[]", "web_search_options[x]"):
+        with pytest.raises(Forbidden, match="hosted-tools"):
+            close_field(name, "web", CLOSED)
+        close_field(name, "web", OPEN)
+
+
 def test_what_is_asked_of_a_model_is_not_looked_at() -> None:
     hold(prompt="https://example.com", n=2, background="transparent", stream=True)
     hold(input="https://example.com", voice={"id": "v"}, new_setting=[1, {"a": "b"}])

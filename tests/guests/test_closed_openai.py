@@ -265,11 +265,6 @@ def test_a_setting_that_searches_is_taken_out(key: str, value: Any) -> None:
     assert admit(body, HOSTED_TOOLS) == (body, Admitted())
 
 
-@pytest.mark.parametrize("model", ["gpt-4:online", "a/b:ONLINE", "x:online:free"])
-def test_a_model_that_searches_is_refused(model: str) -> None:
-    is_opened_only_by(HOSTED_TOOLS, {"model": model}, model)
-
-
 # --- state of a server ------------------------------------------------------
 
 

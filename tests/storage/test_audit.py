@@ -246,3 +246,18 @@ def test_the_state_is_found_by_whoever_names_the_same_socket(tmp_path: Path) -> 
     assert audit_file(one, None) == f"{one}/audit.jsonl"
     assert audit_file(one, "/x/a") == "/x/a"
     assert state_folder("s", "/x", environ) == "/x"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_nobody_finds_any_more_records_nothing(
+    replaced: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = opened(path)
+    log.write("call", {})
+    os.rename(path, tmp_path / "elsewhere")
+    if replaced:
+        path.write_text("")
+    with pytest.raises(StorageError, match="removed or replaced"):
+        log.write("call", {})
+    log.close()

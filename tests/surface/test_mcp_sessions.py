@@ -200,3 +200,31 @@ def test_a_resumed_stream_does_not_tell_what_is_anothers() -> None:
     two.answer("two")
     assert json.loads(json.dumps(told(back.answer())[-1]))["id"] == 2
     house.nothing_is_left()
+
+
+def test_of_what_a_client_says_about_itself_little_is_kept() -> None:
+    house = ToolHouse()
+    house.session(
+        elicitation={"form": {"much": [1] * 9}, "url": {}, "x": 1},
+        sampling={"tools": {"much": 1}},
+        roots={"listChanged": True, "x": {}},
+        experimental={"x": ["ab"] * 1000},
+    )
+    [kept] = house.tools.mcp.sessions._open.values()
+    assert kept.session.capabilities == {
+        "elicitation": {"form": {}, "url": {}},
+        "sampling": {"tools": {}},
+        "roots": {"listChanged": True},
+    }
+    house.nothing_is_left()
+
+
+def test_a_client_that_says_too_much_about_itself_has_no_session() -> None:
+    house = ToolHouse()
+    much = {"experimental": {"x": "a" * 2**16}}
+    params = {"protocolVersion": "2025-06-18", "capabilities": much}
+    answer = house.post(call("initialize", params, id=0)).answer()
+    assert json.loads(answer.body)["error"]["code"] == -32602
+    assert "mcp-session-id" not in answer.headers
+    assert len(house.tools.mcp.sessions) == 0
+    house.nothing_is_left()

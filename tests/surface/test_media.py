@@ -145,7 +145,8 @@ def test_a_form_reaches_the_provider_byte_for_byte(
     assert got.body == FORM
     assert got.header("authorization") == [f"Bearer {KEY}"]
     assert got.header("content-type") == ["multipart/form-data; boundary=bound"]
-    assert got.header("idempotency-key") == (["k"] if sized else [])
+    keys = got.header("idempotency-key")
+    assert [key[:4] for key in keys] == (["mpx-"] if sized else [])
     assert not got.header("cookie")
     house.upstreams.connections[0].answer(b'{"text":"hi"}', content_type="text/vtt")
     answer = guest.answer()

@@ -33,24 +33,76 @@ def test_the_oldest_goes_when_there_are_too_many() -> None:
 
 
 def test_the_oldest_goes_when_they_are_too_large_together() -> None:
-    kept = memory(bytes=2000)
+    kept = memory(bytes=20_000)
     for id in ("a", "b", "c"):
-        kept.keep(response(id, 800))
+        kept.keep(response(id, 8000))
     assert kept.find("a") is None and len(kept) == 2
-    assert 1600 <= kept.size <= 2000
+    assert 16_000 <= kept.size <= 20_000
 
 
 def test_what_is_too_large_drives_nothing_out() -> None:
-    kept = memory(largest=1000)
+    kept = memory(largest=2000)
     kept.keep(response("a"))
-    kept.keep(response("b", 1001))
+    kept.keep(response("b", 2001))
     assert kept.find("a") is not None and kept.find("b") is None
 
 
 def test_items_are_counted_whatever_their_size() -> None:
-    kept = memory(bytes=10_000)
+    kept = memory(bytes=100_000)
     kept.keep(Stored("a", (b"",) * 1000, (), b""))
     assert kept.find("a") is None
+
+
+def test_the_ids_of_items_are_counted_again() -> None:
+    kept = memory(bytes=10_000)
+    kept.keep(response("a", 0, "i" * 5000))
+    assert kept.find("a") is None
+
+
+def test_a_response_is_not_replaced_by_another_with_its_id() -> None:
+    kept = memory()
+    kept.keep(response("resp_1", 0, "mine"))
+    kept.keep(response("resp_1", 0, "theirs"))
+    kept.keep(response("resp_1", 0, "private"), "one")
+    found = kept.find("resp_1")
+    assert found is not None and b"mine" in found.output[0]
+    known = kept.items("one")
+    assert "mine" in known and "theirs" not in known and "private" not in known
+    assert kept.forget("resp_1")
+    kept.keep(response("resp_1", 0, "theirs"))
+    assert "theirs" in kept.items() and "mine" not in kept.items()
+
+
+def test_what_a_reference_costs_does_not_depend_on_all_that_is_kept() -> None:
+    # Reading all of it for each would be 2,000,000,000 items, and the test time out.
+    kept = memory()
+    for number in range(10):
+        items = [f"item_{number}_{place}" for place in range(10_000)]
+        kept.keep(response(f"r{number}", 0, *items))
+    assert len(kept) == 10
+    assert not any(f"nope_{n}" in kept.items() for n in range(10_000))
+    assert all(f"item_9_{n}" in kept.items() for n in range(10_000))
+
+
+def test_input_that_came_without_ids_is_found_by_those_it_was_given() -> None:
+    kept = memory()
+    sent = b'{"role":"user","content":"x"}'
+    kept.keep(Stored("resp_a", (sent, sent), (), b""))
+    known = kept.items()
+    assert json.loads(known["msg_a_in_1"]) == {**json.loads(sent), "id": "msg_a_in_1"}
+    assert "msg_a_in_2" not in known
+
+
+def test_an_item_stays_known_while_a_response_has_it() -> None:
+    kept = memory(entries=2)
+    for id in ("a", "b", "c"):
+        kept.keep(response(id, 0, "shared", f"of_{id}"))
+    known = kept.items()
+    assert "shared" in known and "of_c" in known and "of_a" not in known
+    kept.forget("c")
+    assert "shared" in kept.items() and "of_c" not in kept.items()
+    kept.forget("b")
+    assert "shared" not in kept.items()
 
 
 def test_what_is_old_is_gone() -> None:
@@ -97,7 +149,7 @@ def test_the_newest_item_of_an_id_is_the_one_meant() -> None:
 class Memories(RuleBasedStateMachine):
     """Whatever is done to a memory, its bounds hold and it counts right."""
 
-    ENTRIES, BYTES, LARGEST, LIFETIME = 5, 3000, 1200, 50.0
+    ENTRIES, BYTES, LARGEST, LIFETIME = 5, 20_000, 8000, 50.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,11 +159,14 @@ class Memories(RuleBasedStateMachine):
         )
         self.kept: dict[str, tuple[float, object]] = {}
 
-    @rule(id=IDS, size=st.integers(0, 1500), items=st.integers(0, 12), owner=OWNERS)
+    @rule(id=IDS, size=st.integers(0, 9000), items=st.integers(0, 12), owner=OWNERS)
     def keep(self, id: str, size: int, items: int, owner: object) -> None:
+        self.memory.items()  # forgets what is too old
+        if id in self.memory._kept:
+            return
         self.memory.keep(Stored(id, (b"{}",) * items, (), b"x" * size), owner)
         self.kept[id] = self.clock.seconds(), owner
-        if size < 200 and items < 5:  # then it is the newest, and fits
+        if size < 2000 and items < 5:  # then it is the newest, and fits
             assert self.memory.find(id, owner) is not None
 
     @rule(id=IDS)
@@ -144,6 +199,9 @@ class Memories(RuleBasedStateMachine):
         assert len(self.memory) <= self.ENTRIES
         assert 0 <= self.memory.size <= self.BYTES
         assert bool(self.memory.size) == bool(len(self.memory))
+        held = {id for ids in self.memory._holders.values() for id in ids}
+        with_items = {i for i, kept in self.memory._kept.items() if kept.places}
+        assert held == with_items
 
 
 test_its_bounds_always_hold = Memories.TestCase

@@ -230,3 +230,32 @@ def test_an_error_without_a_route_looks_the_same() -> None:
     assert dict(headers)[b"retry-after"] == b"2"
     assert json.loads(body)["error"]["message"] == "too many"
     assert render_error(BadRequest("no"), b"/")[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("chat/completions", {"messages": [{"role": "user", "content": "hi"}]}),
+        ("embeddings", {"input": "hi"}),
+    ],
+)
+def test_a_path_may_name_the_model_as_azures_do(
+    call: str, said: dict[str, Any]
+) -> None:
+    house = House(UPSTREAMS)
+    guest = house.guest()
+    guest.post(f"/openai/deployments/gpt-4/{call}?api-version=2024-10-21", said)
+    house.turn()
+    asked = json.loads(house.upstreams.accept().requests()[-1].body)
+    assert asked == {**said, "model": "gpt-4"}
+    house.nothing_is_left()
+
+
+def test_a_model_that_cannot_do_it_is_not_one_that_is_not_there() -> None:
+    house = House((upstream("up", type="anthropic"),))
+    guest = house.guest()
+    guest.post("/v1/embeddings", {"model": "m", "input": "hi"})
+    answer = guest.answer()
+    assert answer.status == 404
+    assert "is served, but by no provider that can do this" in answer.error["message"]
+    house.nothing_is_left()

@@ -245,3 +245,45 @@ def test_whatever_a_request_holds_is_read_or_refused(
             continue
         json.loads(without.text)
         assert (wanted is None) == (without is asked)
+
+
+# --- how much
+
+
+def test_a_request_names_only_so_much() -> None:
+    many = [mcp(f"a{n}") for n in range(64)]
+    assert len(sources(responses(body(tools=many)))) == 64
+    parts = [mcp(f"a{n}", allowed_tools=[f"t{n}"] * 30) for n in range(40)]
+    servers = [
+        server(name=s["server_label"], tool_configuration={"allowed_tools": ["*"] * 30})
+        for s in parts
+    ]
+    for form, field, asked in (
+        (responses, "tools", body(tools=[*many, mcp("b")])),
+        (responses, "tools", body(tools=parts)),
+        (messages, "mcp_servers", body(mcp_servers=servers[:20])),
+        (
+            messages,
+            "mcp_servers",
+            body(mcp_servers=[server(name=f"a{n}") for n in range(65)]),
+        ),
+        (plain, "modelplex_tools", body(modelplex_tools=["*" * 200, "b*"])),
+    ):
+        with pytest.raises(BadRequest) as caught:
+            form(asked)
+        assert caught.value.param == field
+    plain(body(modelplex_tools=["*" * 200, "b"]))
+
+
+def test_toolsets_of_one_server_cost_no_more_than_of_many() -> None:
+    # Copying what was read before for each would be 5,000,000,000 steps.
+    def toolset(**configs: Any) -> dict[str, Any]:
+        return {"type": "mcp_toolset", "mcp_server_name": "host", "configs": configs}
+
+    off = {"enabled": False}
+    tools = [toolset(**{f"t{n}": off}) for n in range(100_000)]
+    with pytest.raises(BadRequest, match="too many names"):
+        messages(body(mcp_servers=[server()], tools=tools))
+    first = toolset(**{f"t{n}": off for n in range(1000)})
+    found = messages(body(mcp_servers=[server()], tools=[first, *[toolset()] * 50_000]))
+    assert len(sources(found)[0].without) == 1000

@@ -8,11 +8,17 @@ from hypothesis import strategies as st
 
 from modelplex.errors import UpstreamMalformed
 from modelplex.events import (
+    Cited,
     Event,
     Finished,
     FinishReason,
+    RefusalDelta,
     Started,
     TextDelta,
+    ThinkingDelta,
+    ThinkingRedacted,
+    ThinkingSigned,
+    TokenLogprobs,
     Tool,
     ToolCall,
     ToolCallDelta,
@@ -27,6 +33,8 @@ from modelplex.surface.tool_round import Round, Told, added
 from modelplex.surface.toolkit import Toolkit
 from modelplex.testing.answered import reply_events
 from modelplex.tools import HostTool
+
+LONG = "x" * 2**20
 
 
 def kit(ours: list[str], *, theirs: bool = True, shown: bool = False) -> Toolkit:
@@ -112,10 +120,48 @@ def test_calls_of_an_answer_that_was_cut_short_are_not_made(
 
 def test_an_answer_that_is_too_long_to_go_on_from_is_an_error() -> None:
     heard = Round(kit(["f"]), Told())
-    piece = TextDelta("x" * (tool_round.LONGEST // 2))
+    piece = TextDelta("x" * (tool_round.LONGEST // 2 - 100))
     heard.heard([piece, piece])
     with pytest.raises(UpstreamMalformed):
-        heard.heard([TextDelta("x")])
+        heard.heard([TextDelta("x" * 200)])
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ToolCallStarted(0, LONG, "f"),
+        ToolCallStarted(0, "a", LONG),
+        ToolCallDelta(0, LONG),
+        RefusalDelta(LONG),
+        ThinkingDelta(LONG),
+        ThinkingSigned(LONG),
+        ThinkingRedacted(LONG),
+        Cited({"url": LONG}),
+        TokenLogprobs(({"token": LONG},)),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_every_text_counts_towards_the_longest_answer(event: Event) -> None:
+    heard = Round(kit([]), Told())
+    heard.heard([ToolCallStarted(0, "a", "f")])
+    with pytest.raises(UpstreamMalformed):
+        for _ in range(tool_round.LONGEST // len(LONG) + 1):
+            heard.heard([event])
+
+
+def test_events_that_say_nothing_count_too() -> None:
+    heard = Round(kit([]), Told())
+    with pytest.raises(UpstreamMalformed):
+        heard.heard([ThinkingRedacted("")] * 500_000)
+
+
+def test_a_model_that_repeats_an_id_costs_no_more_than_one_that_does_not() -> None:
+    # Counting from one each time would be 5,000,000,000 steps, and the test time out.
+    told = Told()
+    heard = Round(kit([]), told)
+    heard.heard([ToolCallStarted(i, "same", "f") for i in range(100_000)])
+    assert len(told.ids) == 100_000
+    assert {"same", "same_2", "same_100000"} <= told.ids
 
 
 def test_ids_are_made_different() -> None:

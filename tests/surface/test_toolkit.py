@@ -17,6 +17,7 @@ from modelplex.events import (
     Tool,
     ToolChoice,
 )
+from modelplex.guests.tools import _pattern
 from modelplex.surface.tool_forms import Source, ToolsWanted
 from modelplex.surface.toolkit import Toolkit, chosen
 from modelplex.tools import HostTool
@@ -116,3 +117,11 @@ def test_a_forced_tool_is_forced(name: str | None, expected: tuple[str, ...]) ->
 def test_a_forced_tool_that_is_not_there_is_refused() -> None:
     with pytest.raises(BadRequest, match="tool_choice"):
         kit(Source("a", "fs"), forced=("a", "secret")).added_to(ASKED)
+
+
+def test_a_guests_globs_do_not_displace_the_operators() -> None:
+    before = _pattern.cache_info().currsize
+    globs = tuple(f"no{n}*" for n in range(200))
+    assert names(Source(names=(*globs, "fs__w?ite"))) == ["fs__write"]
+    assert names(Source(without=(*globs, "[!d]*"))) == ["db__read"]
+    assert _pattern.cache_info().currsize == before

@@ -695,3 +695,15 @@ def test_cutting_everything_cuts_sockets_too() -> None:
     assert talk.house.site.connections == 0
     assert talk.house.upstreams.open == []
     talk.done()
+
+
+def test_a_lane_that_is_too_long_to_be_repeated_is_refused() -> None:
+    talk = Talk()
+    talk.talker.ask(stream_id="a" * 257)
+    talk.house.turn()
+    [event] = talk.talker.messages()
+    assert (event["type"], event["status"]) == ("error", 400)
+    assert event["error"]["param"] == "stream_id" and "stream_id" not in event
+    talk.talker.ask(stream_id="a" * 256)
+    assert talk.answered()["stream_id"] == "a" * 256
+    talk.done()

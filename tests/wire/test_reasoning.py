@@ -158,7 +158,7 @@ def test_what_nobody_is_known_to_have_written_goes_to_everybody() -> None:
 def test_a_memory_is_bounded_and_the_oldest_is_forgotten_first(
     turns: list[tuple[int, int]],
 ) -> None:
-    memory = ReasoningMemory(proofs=3, turns=4, bytes=60)
+    memory = ReasoningMemory(proofs=3, turns=4, bytes=600)
     for number, size in turns:
         proof = f"{number}" * size
         answered(
@@ -172,10 +172,50 @@ def test_a_memory_is_bounded_and_the_oldest_is_forgotten_first(
         assert len(memory._writers) <= 3
         assert len(memory._by_call) <= 4
         kept = sum(turn.size for turn in memory._by_call.values())
-        assert kept == memory._size <= 60
+        assert kept == memory._size <= 600
         if size <= 40:
             asked = asking(ToolCall(f"call{number}", "f", "{}"))
             assert said(memory.toward(A, asked))[0] == Thinking("x", proof)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ThinkingDelta("x" * 2000),
+        ThinkingDelta(""),
+        ThinkingSigned("x" * 2000),
+        ThinkingRedacted(""),
+        ToolCallStarted(0, "c1", "x" * 2000),
+        ToolCallDelta(0, "x" * 2000),
+        ToolCallDelta(0, ""),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_an_answer_that_is_longer_than_the_memory_is_given_up(event: Event) -> None:
+    memory = ReasoningMemory(bytes=5000)
+    recorder = memory.recorder(A)
+    recorder.saw(ThinkingSigned("c2ln"))
+    recorder.saw(ToolCallStarted(0, "c1", "f"))
+    for _ in range(1000):
+        recorder.saw(event)
+        held = [*recorder._text, *recorder._thought, *recorder._layout]
+        held += [a for _, said in recorder._called.values() for a in said]
+        assert len(held) < 200 and sum(len(str(one)) for one in held) < 15_000
+    recorder.saw(ThinkingSigned("bGF0ZQ"))
+    recorder.saw(STOP)
+    assert memory._by_call == {}
+    # Who wrote its proofs is known all the same.
+    for proof in ("c2ln", "bGF0ZQ"):
+        assert said(memory.toward(B, asking(Thinking("", proof), CALL)))[0] == Thinking(
+            ""
+        )
+
+
+def test_pieces_that_say_nothing_count_too() -> None:
+    memory = ReasoningMemory(bytes=5000)
+    memory.keep(A, (*[RedactedThinking("")] * 1000, "c1"))
+    memory.keep(A, (*[""] * 1000, "c2"))
+    assert memory._by_call == {}
 
 
 # --- requests that are passed on ----------------------------------------------------

@@ -87,6 +87,9 @@ class FakeToolServer:
             self.change(found)
         return self.listing
 
+    async def offered(self) -> None:
+        """Nothing: a test says what it offers."""
+
     def watch(self, watcher: IToolServerWatcher) -> None:
         self.watchers.append(watcher)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import msgspec
@@ -95,6 +96,14 @@ def _tool(tool: _Tool, number: int) -> Tool:
 
 
 @define(eq=False)
+class _Waiting:
+    """A call without an answer yet; in every queue that it stands in."""
+
+    id: str
+    answered: bool = False
+
+
+@define(eq=False)
 class _Conversation:
     """
     Messages as they are read, with an id for every call and every result.
@@ -106,7 +115,10 @@ class _Conversation:
     """
 
     messages: list[Message] = field(factory=list)
-    _waiting: list[tuple[str, str]] = field(factory=list)  # (id, name)
+    # In order, those that are answered among them until they are met.
+    _waiting: deque[_Waiting] = field(factory=deque)
+    _by_id: dict[str, deque[_Waiting]] = field(factory=dict)
+    _by_name: dict[str, deque[_Waiting]] = field(factory=dict)
 
     def add(self, said: _Message, number: int) -> None:
         where = f"messages[{number}]"
@@ -144,7 +156,10 @@ class _Conversation:
             if not raw.startswith(b"{"):
                 raise BadRequest(f"{path}: an object is expected", param=path)
             id = call.id or made_up_id(path.encode(), name.encode(), raw)
-            self._waiting.append((id, name))
+            waiting = _Waiting(id)
+            self._waiting.append(waiting)
+            self._by_id.setdefault(id, deque()).append(waiting)
+            self._by_name.setdefault(name, deque()).append(waiting)
             calls.append(ToolCall(id, name, compact(raw)))
         return calls
 
@@ -164,14 +179,23 @@ class _Conversation:
     def _answered(self, said: _Message, where: str) -> str:
         """The id of the call that a tool message answers; it waits no more."""
         wanted, name = said.tool_call_id, said.tool_name or said.name
-        places = (
-            [n for n, (id, _) in enumerate(self._waiting) if id == wanted]
-            if wanted
-            else [n for n, (_, called) in enumerate(self._waiting) if called == name]
-            or list(range(len(self._waiting)))
-        )
-        if places:
-            return self._waiting.pop(places[0])[0]
+        if wanted:
+            found = _first(self._by_id.get(wanted))
+        else:
+            found = None if name is None else _first(self._by_name.get(name))
+            found = found or _first(self._waiting)
+        if found is not None:
+            found.answered = True
+            return found.id
         if wanted:
             return wanted  # whatever it answers, the guest says so itself
         raise BadRequest(f"{where}: it answers no tool call", param=where)
+
+
+def _first(queue: deque[_Waiting] | None) -> _Waiting | None:
+    """The first that waits; those before it wait no more, and leave the queue."""
+    while queue:
+        if not queue[0].answered:
+            return queue[0]
+        queue.popleft()
+    return None

@@ -114,7 +114,7 @@ def resolved(body: JsonObject, known: Mapping[str, bytes]) -> Changes:
     """
     What puts items in the place of references to them.
 
-    :param known: items by their ids; see `identified`.
+    :param known: items by their ids; see `places`.
     :raises BadRequest: a reference is to an item that is not known.
     """
     raw = body.raw("input")
@@ -138,10 +138,25 @@ def resolved(body: JsonObject, known: Mapping[str, bytes]) -> Changes:
     return {"input": b"[" + b",".join(found) + b"]"} if changed else {}
 
 
-def identified(stored: Stored) -> dict[str, bytes]:
-    """Every item of `stored` by its id, of the input and of the output."""
-    found = {_id(item): item for item in stored.output}
-    return {_id(item): item for item in _with_ids(stored)} | found
+def places(stored: Stored) -> dict[str, int]:
+    """Where in `stored` every item is, by its id, for `item_at`."""
+    found: dict[str, int] = {}
+    for place, item in enumerate((*stored.input, *stored.output)):
+        members = _members(item)
+        id = _text(members.get("id"))
+        if not id and place < len(stored.input):
+            id = _made_up(stored, place, members)
+        if id:
+            found[id] = place
+    return found
+
+
+def item_at(stored: Stored, place: int) -> bytes:
+    """The item at a place, with its id; the output comes after the input."""
+    inputs = len(stored.input)
+    if place < inputs:
+        return _with_id(stored, place)
+    return stored.output[place - inputs]
 
 
 def input_items(
@@ -220,16 +235,22 @@ def _reference(item: bytes) -> str | None:
 
 def _with_ids(stored: Stored) -> list[bytes]:
     """The input items, with ids for those that were sent without."""
-    own = own_part(stored.id)
-    found: list[bytes] = []
-    for number, item in enumerate(stored.input):
-        members = _members(item)
-        if not _text(members.get("id")):
-            prefix = _PREFIXES.get(_text(members.get("type")) or "message", "item")
-            id = pack(f"{prefix}_{own}_in_{number}")
-            item = pack({**members, "id": msgspec.Raw(id)})
-        found.append(item)
-    return found
+    return [_with_id(stored, number) for number in range(len(stored.input))]
+
+
+def _with_id(stored: Stored, number: int) -> bytes:
+    item = stored.input[number]
+    members = _members(item)
+    if _text(members.get("id")):
+        return item
+    id = pack(_made_up(stored, number, members))
+    return pack({**members, "id": msgspec.Raw(id)})
+
+
+def _made_up(stored: Stored, number: int, members: Mapping[str, msgspec.Raw]) -> str:
+    """The id of an input item that was sent without one."""
+    prefix = _PREFIXES.get(_text(members.get("type")) or "message", "item")
+    return f"{prefix}_{own_part(stored.id)}_in_{number}"
 
 
 def _without_id(item: bytes) -> bytes:

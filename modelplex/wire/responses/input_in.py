@@ -59,6 +59,7 @@ class InputReader:
     update: Field | None = None
     _speech: list[Part] = field(factory=list)
     _ran: list[ToolResult] = field(factory=list)
+    _ran_ids: set[str] = field(factory=set)
 
     def read(self, input: Field) -> None:
         if isinstance(input.value, str):
@@ -75,6 +76,7 @@ class InputReader:
         if self._ran:
             self.messages.append(Message(Role.TOOL, tuple(self._ran)))
             self._ran.clear()
+            self._ran_ids.clear()
 
     def _say(self, role: Role, content: tuple[Part, ...]) -> None:
         self.finish()
@@ -165,8 +167,9 @@ class InputReader:
     def _hosted_call(self, item: Field) -> None:
         """What was called for the model, here or at a provider: it was answered."""
         id = item.maybe("id", Field.text) or f"mcp_{len(self.messages)}"
-        if any(result.call_id == id for result in self._ran):
+        if id in self._ran_ids:
             id = f"{id}_{len(self._ran)}"
+        self._ran_ids.add(id)
         name = item.need("name").name()
         arguments = item.maybe("arguments", Field.text) or "{}"
         error = item.get("error")

@@ -253,3 +253,20 @@ def test_a_result_that_answers_nothing_is_refused_unless_it_has_an_id() -> None:
         decode(messages=[{"role": "tool", "content": "x", "tool_name": "f"}])
     lost = decode(messages=[{"role": "tool", "content": "x", "tool_call_id": "a"}])
     assert lost.messages[0].parts == (ToolResult("a", (Text("x"),)),)
+
+
+@pytest.mark.parametrize("kind", ["named", "reversed", "by id", "in order"])
+def test_many_results_cost_no_more_each_than_few(kind: str) -> None:
+    # Looking through all that wait for each would be 3,200,000,000 steps.
+    many = range(80_000)
+    turn = called(*(call(f"f{n}", id=str(n)) for n in many))
+    told: list[dict[str, Any]] = [{"role": "tool", "content": "x"} for _ in many]
+    numbers = list(reversed(many)) if kind == "reversed" else list(many)
+    for number, result in zip(numbers, told, strict=True):
+        if kind == "by id":
+            result["tool_call_id"] = str(number)
+        elif kind != "in order":
+            result["tool_name"] = f"f{number}"
+    parts = [m.parts[0] for m in decode(messages=[turn, *told]).messages[1:]]
+    ids = [part.call_id for part in parts if isinstance(part, ToolResult)]
+    assert ids == [str(number) for number in numbers]

@@ -29,8 +29,9 @@ from modelplex.wire.responses.dialect import RESPONSES
 from modelplex.wire.responses.history import (
     Stored,
     continued,
-    identified,
     input_items,
+    item_at,
+    places,
     resolved,
     stored,
     without_foreign,
@@ -101,7 +102,7 @@ def test_size_is_what_it_takes() -> None:
 
 def test_references_are_to_input_and_output() -> None:
     first = answered(body([{"role": "user", "content": "Hi"}]), TextDelta("Hello"))
-    known = identified(first)
+    known = {id: item_at(first, place) for id, place in places(first).items()}
     assert set(known) == {"msg_1_in_0", "msg_1_0"}
     request = body(
         [

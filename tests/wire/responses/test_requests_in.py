@@ -500,3 +500,19 @@ def test_depth_is_read_or_refused(depth: int) -> None:
     with suppress(BadRequest):
         request = RESPONSES.decode_request(open_object(body))
         assert RESPONSES.encode_request(request).body
+
+
+def test_many_hosted_calls_cost_no_more_each_than_few() -> None:
+    # Looking through all before each would be 5,000,000,000 steps.
+    item = {"type": "mcp_call", "name": "f", "server_label": "l"}
+    items = [{**item, "id": f"m{number}"} for number in range(100_000)]
+    calls, results = read({"model": "m", "input": items}).messages
+    assert len(calls.parts) == len(results.parts) == 100_000
+
+
+def test_hosted_calls_of_one_id_are_told_apart() -> None:
+    item = {"type": "mcp_call", "id": "a", "name": "f", "server_label": "l"}
+    calls, results = read({"model": "m", "input": [item, item]}).messages
+    ids = [part.id for part in calls.parts if isinstance(part, ToolCall)]
+    assert ids == [p.call_id for p in results.parts if isinstance(p, ToolResult)]
+    assert len(set(ids)) == 2
