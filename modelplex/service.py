@@ -37,7 +37,7 @@ class _Served:
     listening: Listening
 
 
-@define(eq=False, init=False)
+@define(eq=False, init=False, repr=False)
 class ModelplexService(Service):
     """
     Serves a configuration on its sockets.

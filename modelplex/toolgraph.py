@@ -67,7 +67,7 @@ class GuestPart:
     offered: ModelTools
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class ToolGraph:
     """
     Every tool server of a configuration; also what the operator can do about them.

@@ -86,7 +86,7 @@ def _new_id() -> str:
     return token_hex(4)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Approvals:
     """
     Holds calls until they are approved, denied, or nobody has done either in time.

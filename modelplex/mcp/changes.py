@@ -21,7 +21,7 @@ MOST = 1000  # resources that one client subscribes to
 KINDS = ("tools", "prompts", "resources")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Changes:
     """
     Tells one client of changes to its lists and to resources.

@@ -65,7 +65,7 @@ def spawning(
 
 
 @implementer(IToolServer)
-@define(eq=False)
+@define(eq=False, repr=False)
 class ChildServer:
     """
     One server, started when it is first needed.

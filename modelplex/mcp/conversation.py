@@ -80,7 +80,7 @@ class _Talk:
             one.cancel()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Conversation:
     """
     One conversation with a server, from its beginning until `close`.

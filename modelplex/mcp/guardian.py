@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 PROGRAM = Path(__file__).with_name("guard.py")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Guardian:
     """
     Tells the guard process which process groups there are.

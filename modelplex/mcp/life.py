@@ -67,7 +67,7 @@ class Lives(Protocol):
         """It must end."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Life:
     """
     What the states of one server have in common.

@@ -59,7 +59,7 @@ Dial: TypeAlias = Callable[[Place, bool], Transport]
 """Makes a `Transport`; with ``True`` to addresses of the public internet only."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class ClientCredentials:
     """
     A bearer token, kept until it is nearly over; an `Authority`.

@@ -79,7 +79,7 @@ class _Open:
     asking: _Asking
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Park:
     """
     One call, and the request of its guest that waits for it now, if one does.

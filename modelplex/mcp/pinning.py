@@ -26,7 +26,7 @@ def remembered(definitions: Definitions, server: str) -> Listing:
 
 
 @implementer(IToolServerWatcher)
-@define(eq=False)
+@define(eq=False, repr=False)
 class Pinning:
     """
     Tells `Definitions` what each server offers.

@@ -16,7 +16,7 @@ RATE = 10.0  # lines a second, on average
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Printed:
     """
     Writes the lines that a child prints into the log, as many as a log can bear.

@@ -37,7 +37,7 @@ def not_noted(server: IToolServer) -> None:
 
 
 @implementer(IToolServerWatcher)
-@define(eq=False)
+@define(eq=False, repr=False)
 class Registry:
     """
     The servers of one configuration, watched.

@@ -49,7 +49,7 @@ SAFE = frozenset(
 
 
 @implementer(IToolServer)
-@define(eq=False)
+@define(eq=False, repr=False)
 class RemoteServer:
     """
     One remote server; it is met when it is needed, and met anew when it has forgotten.

@@ -40,7 +40,7 @@ _INITIALIZE = "initialize"
 _SESSION = 1024  # characters of a session's id
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class LegacyWire:
     """
     See `modelplex.mcp.remote_wire.Wire`.

@@ -68,7 +68,7 @@ class _Further(ClientSession):
         self._pending = Pending(self.ignored, self._first)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Link:
     """
     One session with a server of the legacy era; with a modern one, just what it is.

@@ -16,7 +16,7 @@ from modelplex.wire.mcp.headers import Marked, marked
 WHY = 200  # characters of a name or a mistake that are logged
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Lists:
     """The lists of one server, as far as they matter for asking it."""
 

@@ -52,7 +52,7 @@ from modelplex.wire.mcp.event_stream import EventReader, ServerEvent
 POSTING = 30.0  # seconds until a message must have been taken
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class SseLink:
     """See `modelplex.mcp.remote_link.Link`."""
 

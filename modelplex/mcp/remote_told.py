@@ -17,7 +17,7 @@ SUBSCRIBE, UNSUBSCRIBE = "resources/subscribe", "resources/unsubscribe"
 REMEMBERED = frozenset((LEVEL, SUBSCRIBE, UNSUBSCRIBE))
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Told:
     """
     What one server knows of us.

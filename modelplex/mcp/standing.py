@@ -20,7 +20,7 @@ URIS = 1000  # of one server
 AGAIN = 5.0  # seconds after which a stream of changes that ended is asked for again
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Standing:
     """
     What all guests together want one server to tell.

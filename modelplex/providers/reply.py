@@ -36,7 +36,7 @@ class _BodyTransport(typing.Protocol):
 
 
 @implementer(IReply)
-@define(eq=False)
+@define(eq=False, repr=False)
 class UpstreamReply(Protocol):
     """
     The body of a response on its way through a `Reader`.

@@ -33,7 +33,7 @@ _TELLING = (
 )
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Failover:
     """
     Opens the first candidate that accepts.

@@ -92,7 +92,7 @@ def with_tools(
     return evolve(opening, body=body, tools=tools)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Exchanges:
     """
     Runs the exchanges of one guest.

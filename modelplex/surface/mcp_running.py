@@ -40,7 +40,7 @@ class Way(Protocol):
         """Answer the call; ``None`` when it was cancelled. Nothing follows."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Running:
     """
     Runs calls; each ends its way exactly once, whatever happens.

@@ -44,7 +44,7 @@ _QUERY = ("purpose", "limit", "order", "after")
 _NOTHING = JsonObject(b"{}", {})
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Relays:
     """Runs these exchanges of one guest."""
 

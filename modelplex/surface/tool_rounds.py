@@ -97,7 +97,7 @@ class ToolRounds:
 
 
 @implementer(IReply)
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Rounds:
     """All rounds as one reply."""
 

@@ -113,7 +113,7 @@ def _tokens(request: GuestRequest, name: bytes) -> list[bytes]:
     return _TOKEN.findall(values.lower())
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Conversation:
     """What one guest asks over one WebSocket, one response after the other."""
 
