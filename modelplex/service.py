@@ -18,7 +18,7 @@ from modelplex.control.path import control_path, make_directory
 from modelplex.control.root import ControlRoot
 from modelplex.control.standing import targets
 from modelplex.control.tools import NoTools
-from modelplex.errors import StartError, StorageError
+from modelplex.errors import ConfigError, StartError, StorageError
 from modelplex.graph import Door, Graph, build
 from modelplex.sockets import Listening, listen
 from modelplex.surface.paths import route
@@ -88,7 +88,7 @@ class ModelplexService(Service):
             graph = self._graph = build(
                 self._config, self._reactor, self._verbose, self._environ
             )
-        except StorageError as e:
+        except (StorageError, ConfigError) as e:
             raise StartError(str(e)) from None
         try:
             for door in graph.doors:

@@ -10,7 +10,7 @@ from secrets import token_bytes
 from time import time
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.logger import Logger
 
 from modelplex import __version__
@@ -270,6 +270,8 @@ def build_tools(
     def report(trouble: str) -> None:
         log.error("{trouble}", trouble=trouble)
 
+    guardian = Guardian(reactor)
+    servers = servers_of(config, reactor, environ, guardian)
     folder = state_folder(config.server.socket, mcp.state, environ)
     make_private(folder)
     definitions = None
@@ -285,19 +287,9 @@ def build_tools(
             max_size=config.audit.max_size,
             keep=config.audit.keep,
         )
-    guardian = Guardian(reactor)
-    spawn = spawning(reactor, environ, guardian)
-    servers: list[IToolServer] = []
-    for one in mcp.servers:
-        server: ChildServer | RemoteServer
-        if one.url is None:
-            settings = child_settings(one)
-            server = ChildServer(settings, reactor, spawn, _INFO, random.random)
-        else:
-            server = remote_server(remote_settings(one), reactor, _INFO)
-        if definitions is not None:
-            server.listing = remembered(definitions, one.name)
-        servers.append(server)
+    if definitions is not None:
+        for server in servers:
+            server.listing = remembered(definitions, server.name)
     noted = not_noted if definitions is None else Pinning(definitions).changed
     return ToolGraph(
         folder,
@@ -311,6 +303,33 @@ def build_tools(
         definitions,
         audit,
     )
+
+
+def servers_of(
+    config: Config,
+    reactor: Any,
+    environ: Mapping[str, str],
+    guardian: Guardian,
+    *,
+    once: bool = False,
+) -> Sequence[ChildServer | RemoteServer]:
+    """
+    The tool servers of `config`, none started.
+
+    :param once: a child that ended is not started again.
+    :raises ConfigError: a server's URL is not safe to ask.
+    """
+    spawn = spawning(reactor, environ, guardian)
+    servers: list[ChildServer | RemoteServer] = []
+    for one in config.mcp.servers:
+        if one.url is not None:
+            servers.append(remote_server(remote_settings(one), reactor, _INFO))
+            continue
+        settings = child_settings(one)
+        if once:
+            settings = evolve(settings, restarts=RestartSettings(times=1))
+        servers.append(ChildServer(settings, reactor, spawn, _INFO, random.random))
+    return servers
 
 
 def child_settings(one: McpServer) -> ChildSettings:

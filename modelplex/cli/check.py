@@ -1,4 +1,4 @@
-"""``modelplex check``: would it work? Every provider is asked, nothing is served."""
+"""``modelplex check``: would it work? All that is configured is asked, and stopped."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from twisted.internet.defer import Deferred, gatherResults
 from modelplex.cli.asking import table
 from modelplex.config import Config, Provider, load
 from modelplex.errors import ConfigError, GatewayError, UpstreamDenied
-from modelplex.interfaces import IModelProvider
+from modelplex.interfaces import IModelProvider, IToolServer
 
 
 @frozen
 class Finding:
-    """What asking one provider showed."""
+    """What asking one provider, or tool server, showed."""
 
-    provider: str
+    name: str
     type: str
     ok: bool
     ms: int
@@ -28,7 +28,7 @@ class Finding:
 
 
 def run(args: argparse.Namespace, environ: Mapping[str, str], stdout: TextIO) -> int:
-    """Print a table; 1 if the configuration or any provider fails."""
+    """Print a table; 1 if the configuration, a provider or a tool server fails."""
     try:
         config = load(args.config, environ)
     except ConfigError as e:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str], stdout: TextIO) ->
     findings: list[Finding] = []
 
     async def checked(reactor: Any) -> None:
-        findings.extend(await check(config, reactor))
+        findings.extend(await check(config, reactor, environ))
 
     from twisted.internet.task import react
 
@@ -47,9 +47,9 @@ def run(args: argparse.Namespace, environ: Mapping[str, str], stdout: TextIO) ->
     except SystemExit as e:
         if e.code:
             raise
-    rows = [("PROVIDER", "TYPE", "RESULT", "MS", "DETAIL")]
+    rows = [("NAME", "TYPE", "RESULT", "MS", "DETAIL")]
     rows += [
-        (f.provider, f.type, "ok" if f.ok else "FAILED", str(f.ms), f.said)
+        (f.name, f.type, "ok" if f.ok else "FAILED", str(f.ms), f.said)
         for f in findings
     ]
     rows += [(d.name, "-", "FAILED", "-", d.reason) for d in config.disabled]
@@ -60,16 +60,40 @@ def run(args: argparse.Namespace, environ: Mapping[str, str], stdout: TextIO) ->
     return 0 if good else 1
 
 
-async def check(config: Config, reactor: Any) -> list[Finding]:
-    """Ask every provider, with every key, at the same time."""
+async def check(
+    config: Config, reactor: Any, environ: Mapping[str, str]
+) -> list[Finding]:
+    """Ask every provider, with every key, and every tool server, at the same time."""
     from modelplex.graph import providers_of
+    from modelplex.mcp.guardian import Guardian
+    from modelplex.toolgraph import servers_of
 
     asking = [
         Deferred.fromCoroutine(_asked(one, provider, reactor))
         for one in config.providers
         for provider in providers_of(one, reactor, config.server.max_response_size)
     ]
-    return list(await gatherResults(asking, consumeErrors=True))
+    guardian = Guardian(reactor)
+    if config.mcp.enabled:
+        servers = servers_of(config, reactor, environ, guardian, once=True)
+        asking += [Deferred.fromCoroutine(_tools(one, reactor)) for one in servers]
+    try:
+        return list(await gatherResults(asking, consumeErrors=True))
+    finally:
+        await guardian.stop()
+
+
+async def _tools(server: IToolServer, reactor: Any) -> Finding:
+    started = reactor.seconds()
+    try:
+        tools = len((await server.refresh()).tools)
+        ok, said = True, f"{tools} tool{'s' * (tools != 1)}"
+    except GatewayError as e:
+        ok, said = False, server.status.why or e.message
+    finally:
+        await server.stop()
+    ms = round((reactor.seconds() - started) * 1000)
+    return Finding(server.name, "tools", ok, ms, said)
 
 
 async def _asked(config: Provider, provider: IModelProvider, reactor: Any) -> Finding:

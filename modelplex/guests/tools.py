@@ -120,26 +120,10 @@ class ToolPolicy:
             return Verdict(Decision.ASK, f"guest.ask {found!r}")
         return Verdict(Decision.ALLOW, "allow")
 
-    def shows(
-        self,
-        server: str,
-        tool: str,
-        exposed: str,
-        annotations: Mapping[str, Any] | None = None,
-    ) -> bool:
-        """Whether the tool exists for the guest at all."""
-        verdict = self.verdict(server, tool, exposed, annotations)
-        return verdict.decision is not Decision.DENY
-
     def sees(self, server: str) -> bool:
         """Whether any tool of `server` may exist for the guest."""
         grants = self.servers.get(server)
         return grants is not None and bool(grants.allow) and bool(self.tools)
-
-
-def strictest(verdicts: Iterable[Verdict]) -> Verdict:
-    """The most restrictive of several, the first of equals."""
-    return max(verdicts, key=lambda verdict: verdict.decision)
 
 
 def matches(globs: Iterable[str], name: str) -> bool:

@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from modelplex.errors import (
     GatewayError,
+    UnsupportedField,
     UpstreamCut,
     UpstreamDenied,
     UpstreamOverloaded,
@@ -152,7 +153,10 @@ class DemoProvider:
             raise error
         if asked.operation is Operation.EMBEDDINGS:
             return self._embeddings(asked, model, until)
-        events = compose(asked.canonical(), model)
+        request = asked.canonical()
+        if request.n != 1:
+            raise UnsupportedField("n: the demo model has one answer only", param="n")
+        events = compose(request, model)
         if self._demo.fail == "cut":
             cut = UpstreamCut(f"{self.name}: the connection broke, as scripted")
             events = [*events[: len(events) // 2], Failed(cut)]

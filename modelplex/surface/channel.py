@@ -23,6 +23,8 @@ from modelplex.surface.peer import Stall, hung_up
 from modelplex.surface.refusal import refusal, request_id
 from modelplex.surface.request import GuestRequest
 from modelplex.surface.request_target import objection
+from modelplex.wire.jsonrpc import METHOD_NOT_FOUND, encode
+from modelplex.wire.jsonrpc import Failure as RpcFailure
 
 if TYPE_CHECKING:
     from modelplex.surface.site import GuestSite
@@ -212,6 +214,9 @@ class GuestChannel(HTTPChannel):
                 data = self._without_lines(data)
                 if not data:
                     return
+            elif self.state is State.FRESH and data.startswith(b"{"):
+                self._refuse_lines()
+                return
             end = data.find(b"\r\n\r\n") + 4
             if 4 <= end < len(data) - _WORTH_SPLITTING:
                 self._parse(data[:end])
@@ -238,6 +243,13 @@ class GuestChannel(HTTPChannel):
         self.upgrade(talk)
         talk.dataReceived(said)
         return b""
+
+    def _refuse_lines(self) -> None:
+        """Tell a client of MCP, in its own words, that there is none."""
+        assert self.transport is not None
+        error = RpcFailure(None, METHOD_NOT_FOUND, "only HTTP is spoken here: no tools")
+        self.transport.write(encode(error) + b"\n")
+        self.loseConnection()
 
     def _parse(self, data: bytes) -> None:
         if self.refused:

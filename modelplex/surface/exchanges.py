@@ -112,6 +112,10 @@ class Exchanges:
     _rounds: ToolRounds | None = None
     log = Logger()
 
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._now()
+
     def seconds(self) -> float:
         """The time, on the clock of everything that is done."""
         return self._clock.seconds()

@@ -19,6 +19,7 @@ from modelplex.surface.answer import error_body, retry_headers
 from modelplex.surface.dialects import dialect_of
 from modelplex.surface.exchanges import Exchanges
 from modelplex.surface.mcp_http import check_near
+from modelplex.surface.models import Shown
 from modelplex.surface.refusal import RenderedError
 from modelplex.surface.relays import Relays
 from modelplex.surface.request import GuestRequest
@@ -202,12 +203,15 @@ class GuestRoot:
     @app.route("/api/chat", methods=["POST"])
     async def ollama_chat(self, request: GuestRequest) -> None:
         """Chat, streamed unless the guest says otherwise."""
-        await self._exchanges.answer(request, OLLAMA, ollama.chat)
+        said = {"message": {"role": "assistant", "content": ""}}
+        if not self._loaded(request, said):
+            await self._exchanges.answer(request, OLLAMA, ollama.chat)
 
     @app.route("/api/generate", methods=["POST"])
     async def ollama_generate(self, request: GuestRequest) -> None:
         """A prompt's continuation, streamed unless the guest says otherwise."""
-        await self._exchanges.answer(request, OLLAMA, ollama.generate)
+        if not self._loaded(request, {"response": ""}):
+            await self._exchanges.answer(request, OLLAMA, ollama.generate)
 
     @app.route("/api/embed", methods=["POST"])
     async def ollama_embed(self, request: GuestRequest) -> None:
@@ -316,6 +320,17 @@ class GuestRoot:
         else:
             error = UnknownRoute(f"{method} {path}: no such route")
         return error_body(request, _spoken(request), error)
+
+    def _loaded(self, request: GuestRequest, said: Shown) -> bool:
+        """Answer an Ollama client that only wants a model to be in memory."""
+        body = ollama.only_loads(request)
+        if body is None:
+            return False
+        self._find(body.get("model", str, ""))
+        shown = ollama.loaded(body, said, self._exchanges.now())
+        request.write(send_json(request, shown))
+        request.finish()
+        return True
 
     @property
     def _guest_tools(self) -> GuestTools:

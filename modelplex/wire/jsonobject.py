@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
-from attrs import frozen
+from attrs import field, frozen
 
 from modelplex.errors import BadRequest
 
@@ -34,7 +34,7 @@ class JsonObject:
     :ivar spans: key to (start, end) of its value in `text`, in the order written.
     """
 
-    text: bytes
+    text: bytes = field(repr=False)
     spans: Mapping[str, tuple[int, int]]
 
     def __contains__(self, key: str) -> bool:

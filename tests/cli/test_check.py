@@ -33,7 +33,7 @@ base_url = "http+unix://%2Fnonexistent%2Fsocket/v1"
 
 @pytest_twisted.ensureDeferred
 async def test_every_provider_is_asked_and_told_of_by_itself() -> None:
-    found = {f.provider: f for f in await check(parse(CONFIG, {}), reactor)}
+    found = {f.name: f for f in await check(parse(CONFIG, {}), reactor, {})}
     assert {name: f.ok for name, f in found.items()} == {
         "demo": True,
         "refused": False,
@@ -42,6 +42,41 @@ async def test_every_provider_is_asked_and_told_of_by_itself() -> None:
     assert "key is refused" in found["refused"].said
     assert "no connection" in found["down"].said
     assert isinstance(found["demo"], Finding)
+
+
+TOOLS = """
+[[mcp.servers]]
+name = "notes"
+command = "{python}"
+args = ["-m", "modelplex.cli.demo_tools"]
+
+[[mcp.servers]]
+name = "crashes"
+command = "{python}"
+args = ["-c", "raise SystemExit(3)"]
+
+[[mcp.servers]]
+name = "missing"
+command = "no-such-program"
+
+[[mcp.servers]]
+name = "away"
+url = "http://127.0.0.1:9/mcp"
+"""
+
+
+@pytest_twisted.ensureDeferred
+async def test_every_tool_server_is_asked_too() -> None:
+    config = parse(CONFIG + TOOLS.format(python=sys.executable), {})
+    environ = {"PATH": os.environ["PATH"]}
+    found = {f.name: f for f in await check(config, reactor, environ)}
+    assert found["notes"].ok and found["notes"].said == "2 tools"
+    for name, why in (
+        ("crashes", "exit code 3"),
+        ("missing", "no-such-program"),
+        ("away", "no connection"),
+    ):
+        assert not found[name].ok and why in found[name].said, found[name]
 
 
 def run(
@@ -62,7 +97,7 @@ def test_a_failure_is_status_1_and_a_table_says_where(tmp_path: Path) -> None:
     done = run(CONFIG, tmp_path)
     assert done.returncode == 1
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["PROVIDER", "TYPE", "RESULT", "MS", "DETAIL"]
+    assert lines[0].split() == ["NAME", "TYPE", "RESULT", "MS", "DETAIL"]
     assert [line.split()[2] for line in lines[1:4]] == ["ok", "FAILED", "FAILED"]
 
 

@@ -13,9 +13,7 @@ from modelplex.guests.tools import (
     Decision,
     ServerGrants,
     ToolPolicy,
-    Verdict,
     matches,
-    strictest,
 )
 
 ALLOW, ASK, DENY = Decision.ALLOW, Decision.ASK, Decision.DENY
@@ -129,8 +127,8 @@ def test_shadowing_a_tool_of_another_server_does_not_inherit_its_grants() -> Non
     policy = ToolPolicy(
         "g", servers={"good": ServerGrants(), "evil": ServerGrants(deny=("send",))}
     )
-    assert policy.shows("good", "send", "good__send")
-    assert not policy.shows("evil", "send", "evil__send")
+    assert policy.verdict("good", "send", "good__send").decision is not DENY
+    assert policy.verdict("evil", "send", "evil__send").decision is DENY
 
 
 def test_cross_server_exfiltration_needs_a_tool_that_the_guest_was_given() -> None:
@@ -145,9 +143,9 @@ def test_cross_server_exfiltration_needs_a_tool_that_the_guest_was_given() -> No
             "mail": ServerGrants(),
         },
     )
-    assert policy.shows("files", "read_file", "files__read_file")
-    assert not policy.shows("mail", "send", "mail__send")
-    assert not policy.shows("files", "write_file", "files__write_file")
+    assert policy.verdict("files", "read_file", "files__read_file").decision is not DENY
+    assert policy.verdict("mail", "send", "mail__send").decision is DENY
+    assert policy.verdict("files", "write_file", "files__write_file").decision is DENY
     assert policy.verdict("web", "fetch", "web__fetch").decision is ASK
 
 
@@ -170,8 +168,3 @@ def test_the_version_changes_with_what_the_policy_says() -> None:
     ]
     assert len({one.version for one in policies}) == len(policies)
     assert ToolPolicy("g").version == ToolPolicy("g").version
-
-
-def test_the_strictest_of_several_verdicts_is_the_first_of_its_kind() -> None:
-    found = strictest([Verdict(ALLOW, "a"), Verdict(ASK, "b"), Verdict(ASK, "c")])
-    assert found == Verdict(ASK, "b")

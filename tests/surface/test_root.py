@@ -259,3 +259,43 @@ def test_a_model_that_cannot_do_it_is_not_one_that_is_not_there() -> None:
     assert answer.status == 404
     assert "is served, but by no provider that can do this" in answer.error["message"]
     house.nothing_is_left()
+
+
+@pytest.mark.parametrize("stream", [True, False, None])
+@pytest.mark.parametrize(
+    ("path", "empty", "said"),
+    [
+        ("chat", {"messages": []}, "message"),
+        ("generate", {}, "response"),
+        ("generate", {"prompt": ""}, "response"),
+    ],
+)
+def test_a_client_of_ollamas_may_load_a_model_and_nobody_is_asked(
+    path: str, empty: dict[str, Any], said: str, stream: bool | None
+) -> None:
+    house = House(UPSTREAMS)
+    for more, reason in ({}, "load"), ({"keep_alive": 0}, "unload"):
+        guest = house.guest()
+        asked = {"model": "gpt-4", "stream": stream, **empty, **more}
+        guest.post(f"/api/{path}", asked)
+        answer = guest.answer()
+        told = json.loads(answer.body)
+        assert (answer.status, told["done"]) == (200, True)
+        assert told["done_reason"] == reason
+        assert said in told and told["model"] == "gpt-4"
+    unknown = house.guest()
+    unknown.post(f"/api/{path}", {"model": "nobodys", **empty})
+    assert unknown.answer().status == 404
+    assert house.upstreams.waiting() == []
+    house.nothing_is_left()
+
+
+def test_a_client_of_mcp_is_told_at_once_that_there_are_no_tools() -> None:
+    house = House(UPSTREAMS)
+    guest = house.guest()
+    guest.send(b'{"jsonrpc":"2.0","id":1,"method":"initialize"}\n')
+    told = json.loads(guest.wire)
+    assert told["error"]["code"] == -32601 and told["id"] is None
+    house.turn()
+    assert not guest.open
+    house.nothing_is_left()
