@@ -27,6 +27,7 @@ from modelplex.mcp.subscriptions import Subscriptions
 from modelplex.mcp.view import Names, Shown
 from modelplex.tools import Listing
 
+LAGGING = 1.0  # seconds that the slow have once anything is known
 AGAIN = 30.0  # seconds until a server that could not be asked is asked again
 
 Noted: TypeAlias = Callable[[IToolServer], None]
@@ -61,7 +62,9 @@ class Registry:
     _soon: IDelayedCall | None = field(default=None, init=False)
     _tried: dict[str, float] = field(factory=dict, init=False)
     _asking: dict[str, Deferred[None]] = field(factory=dict, init=False)
-    _waiting: dict[Deferred[None], frozenset[str]] = field(factory=dict, init=False)
+    _waiting: dict[Deferred[None], tuple[frozenset[str], IDelayedCall]] = field(
+        factory=dict, init=False
+    )
     _stopped: bool = field(default=False, init=False)
     log = Logger()
 
@@ -125,8 +128,9 @@ class Registry:
         """
         Ask those of `servers` that were not asked yet, and do not wait for them.
 
-        Only when nothing is known of any, wait until all have answered or failed, or
-        `patience` is at an end.
+        Only when nothing is known of any, wait until all have answered or failed,
+        which those that come after the first have `LAGGING` seconds for, or `patience`
+        is at an end.
         """
         self.begin(servers)
         names = frozenset(server.name for server in servers)
@@ -134,7 +138,7 @@ class Registry:
             return
         waiting: Deferred[None] = Deferred()
         late = self._clock.callLater(self.patience, _fire, waiting)
-        self._waiting[waiting] = names
+        self._waiting[waiting] = names, late
         try:
             await waiting
         finally:
@@ -187,9 +191,13 @@ class Registry:
         self._asking.pop(name, None)
         if isinstance(result, Failure) and not result.check(CancelledError):
             self.log.failure("Tool server {name} cannot be asked", result, name=name)
-        for waiting, names in list(self._waiting.items()):
+        soon = self._clock.seconds() + LAGGING
+        known = {one.name for one in self.servers if one.listing != Listing()}
+        for waiting, (names, late) in list(self._waiting.items()):
             if not names & self._asking.keys():
                 _fire(waiting)
+            elif names & known and late.active() and late.getTime() > soon:
+                late.reset(LAGGING)
 
     def _tell(self) -> None:
         self._soon = None

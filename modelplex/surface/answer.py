@@ -66,6 +66,11 @@ class Answer:
             self._encoder = self._asked.dialect.encoder(self._asked.answering)
         return self._encoder
 
+    @property
+    def provider(self) -> str:
+        """Who answers; empty until that is known."""
+        return self._exchange.provider or ""
+
     async def deliver(self, candidate: Candidate, reply: IReply) -> None:
         """
         Send `reply`; returns when it is complete, well or not.

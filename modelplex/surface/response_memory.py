@@ -28,6 +28,7 @@ class _Kept:
     size: int
     until: float
     owner: object
+    by: str
     places: Mapping[str, int]
 
 
@@ -57,24 +58,31 @@ class ResponseMemory:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def keep(self, stored: Stored, owner: object = None) -> None:
+    def keep(self, stored: Stored, owner: object = None, by: str = "") -> None:
         """
         Remember `stored`, unless it is too large to be worth all the others.
 
-        One that is known is not replaced: a provider chooses the ids of what it
-        answers, and must not change what another has answered.
+        One that is known is replaced only by its own provider's: a provider chooses
+        the ids of what it answers, and must not change what another has answered.
+
+        :param by: the provider that answered.
         """
         self._expire()
         items = len(stored.input) + len(stored.output)
         size = stored.size + _ENTRY + _ITEM * items
-        if stored.id in self._kept or size > self._largest:
+        known = self._kept.get(stored.id)
+        if known is not None and (known.by, known.owner) != (by, owner):
+            return
+        if size > self._largest:
             return
         found = places(stored)
         size += sum(map(len, found))
         if size > self._largest:
             return
+        if known is not None:
+            self._drop(stored.id)
         until = self._seconds() + self._lifetime
-        self._kept[stored.id] = _Kept(stored, size, until, owner, found)
+        self._kept[stored.id] = _Kept(stored, size, until, owner, by, found)
         for id in found:
             self._holders.setdefault(id, {})[stored.id] = None
         self.size += size

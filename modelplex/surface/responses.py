@@ -113,10 +113,10 @@ class Turn:
         else:
             assert isinstance(encoder, ResponseStream)
             response = encoder.final
-        self.keep(response)
+        self.keep(response, answer.provider)
 
-    def keep(self, response: bytes) -> None:
-        """Keep a response object, unless it failed or cannot be read."""
+    def keep(self, response: bytes, by: str = "") -> None:
+        """Keep a response of the provider `by`, unless it failed or is unreadable."""
         assert self._body is not None
         if not self._stores and self._owner is None:
             return
@@ -126,7 +126,7 @@ class Turn:
         except (msgspec.DecodeError, RecursionError, BadRequest):
             return  # of a shape we do not know
         if status in _KEPT and stored.id:
-            self._memory.keep(stored, None if self._stores else self._owner)
+            self._memory.keep(stored, None if self._stores else self._owner, by)
 
     def _opening(self, body: JsonObject, operation: Operation) -> Opening:
         return Opening(

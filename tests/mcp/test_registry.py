@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 from modelplex.guests.tools import ServerGrants, ToolPolicy
 from modelplex.interfaces import IToolServerWatcher
 from modelplex.mcp.guest_view import View
-from modelplex.mcp.registry import AGAIN, Registry
+from modelplex.mcp.registry import AGAIN, LAGGING, Registry
 from modelplex.mcp.view import Entry, Kind, Offers
 from modelplex.testing.fakes.tool_server import FakeToolServer, tool
 from modelplex.tools import Listing, ToolServerError
@@ -158,6 +158,21 @@ def test_when_nothing_is_known_the_first_list_waits_for_all() -> None:
     [offers] = found
     assert list(offers.tools) == ["a__t", "b__u"]
     clock.advance(registry.quiet)
+    assert clock.getDelayedCalls() == []
+
+
+def test_when_anything_is_known_the_slow_have_a_moment_only() -> None:
+    quick: Deferred[Listing] = Deferred()
+    slow = FakeToolServer("b", found=Deferred())
+    clock, registry, view = house(FakeToolServer("a", found=quick), slow)
+    found = settled(view)
+    clock.advance(3)
+    quick.callback(listing("t"))
+    clock.advance(LAGGING - 0.1)
+    assert found == []
+    clock.advance(0.1)
+    assert [list(offers.tools) for offers in found] == [["a__t"]]
+    Deferred.fromCoroutine(registry.stop())
     assert clock.getDelayedCalls() == []
 
 

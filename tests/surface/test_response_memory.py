@@ -59,11 +59,19 @@ def test_the_ids_of_items_are_counted_again() -> None:
     assert kept.find("a") is None
 
 
-def test_a_response_is_not_replaced_by_another_with_its_id() -> None:
+def test_a_provider_that_has_one_id_for_all_is_remembered_as_of_the_last() -> None:
     kept = memory()
-    kept.keep(response("resp_1", 0, "mine"))
-    kept.keep(response("resp_1", 0, "theirs"))
-    kept.keep(response("resp_1", 0, "private"), "one")
+    kept.keep(response("resp_1", 0, "first"), by="a")
+    kept.keep(response("resp_1", 0, "last"), by="a")
+    assert "last" in kept.items() and "first" not in kept.items()
+    assert len(kept) == 1
+
+
+def test_a_response_is_not_replaced_by_anothers_with_its_id() -> None:
+    kept = memory()
+    kept.keep(response("resp_1", 0, "mine"), by="a")
+    kept.keep(response("resp_1", 0, "theirs"), by="b")
+    kept.keep(response("resp_1", 0, "private"), "one", by="a")
     found = kept.find("resp_1")
     assert found is not None and b"mine" in found.output[0]
     known = kept.items("one")
